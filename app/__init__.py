@@ -1,0 +1,3 @@
+"""Cupola: the control panel of a robotic observatory."""
+
+__version__ = "0.1.0"

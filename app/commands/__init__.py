@@ -1,0 +1,1 @@
+"""Start-up: one module for each command."""

@@ -1,0 +1,1 @@
+"""Reading, writing and recognising frames; the star catalogue."""

@@ -1,0 +1,1 @@
+"""Values and rules of the observatory: no I/O, no Qt."""

@@ -1,0 +1,1 @@
+"""Photons: calibration steps and the machinery that runs them. No Qt, no SQL."""

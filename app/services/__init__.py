@@ -1,0 +1,1 @@
+"""Duties that go on for hours: front desk, processor, alerts."""
