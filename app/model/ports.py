@@ -1,0 +1,117 @@
+"""What the rooms below the services need of one another, as Protocols; `tests/fakes.py` has a fake of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from app.model.batch import (
+    Combination,
+    Exposure,
+    FileBatch,
+    LeftOut,
+    NewCombination,
+    NewExposure,
+    Problem,
+    ProductKind,
+    Status,
+    StepRun,
+)
+from app.model.frame import FrameKind
+
+
+class BatchStore(Protocol):
+    """The truth of a batch, as the pipeline reads and writes it.
+
+    Every method is one short transaction. `batch` is a `FileBatch.key`; combinations are those of the batch's
+    target generation unless said otherwise. All raise `StoreError` when the database cannot be used.
+    """
+
+    def batch(self, batch: int) -> FileBatch:
+        """The batch as it is now."""
+        ...
+
+    def set_status(self, batch: int, status: Status) -> None:
+        """Record how the batch stands."""
+        ...
+
+    def set_exposures(self, batch: int, exposures: Sequence[NewExposure]) -> None:
+        """Make exactly these the exposures of the batch; an exposure that is known by checksum and file is kept."""
+        ...
+
+    def exposures(self, batch: int, kind: FrameKind | None = None) -> tuple[Exposure, ...]:
+        """Exposures of the batch, of one kind or all, by start of exposure, then by file."""
+        ...
+
+    def corrections(self) -> dict[str, FrameKind]:
+        """Kinds that operators gave to files, by checksum."""
+        ...
+
+    def set_left_out(self, batch: int, left_out: Sequence[LeftOut]) -> None:
+        """Replace the list of files that take no part."""
+        ...
+
+    def left_out(self, batch: int) -> tuple[LeftOut, ...]:
+        """Files that take no part."""
+        ...
+
+    def find(self, batch: int, recipe: str) -> Combination | None:
+        """The combination of the batch's target generation that was made by this recipe."""
+        ...
+
+    def combinations(self, batch: int, kind: ProductKind | None = None) -> tuple[Combination, ...]:
+        """Combinations of the target generation, in the order in which they were recorded."""
+        ...
+
+    def library(self, kind: ProductKind, other_than: int) -> tuple[Combination, ...]:
+        """Masters of that kind of other batches' shown generations, newest first."""
+        ...
+
+    def record(self, batch: int, made: NewCombination) -> Combination:
+        """Record a combination; one with the same recipe, or the same path, in the same generation is replaced."""
+        ...
+
+    def record_measurement(self, combination: int, checksum: str, qc: dict[str, Any], wcs: dict[str, Any]) -> None:
+        """Record what astrometry and quality measured, and the checksum of the file that now says so."""
+        ...
+
+    def forget(self, batch: int, keep: Sequence[int]) -> tuple[Combination, ...]:
+        """Remove the target generation's combinations that are not in `keep`; return what was removed."""
+        ...
+
+    def promote(self, batch: int) -> None:
+        """Make the target generation the shown one and remove the older ones' combinations.
+
+        Older masters which other batches used stay recorded, superseded.
+        """
+        ...
+
+    def superseded(self, batch: int) -> tuple[Combination, ...]:
+        """Combinations of generations older than the target one, with their present files."""
+        ...
+
+    def used_elsewhere(self, combination: int) -> bool:
+        """Whether another batch's combination uses it."""
+        ...
+
+    def move(self, combination: int, path: str) -> None:
+        """Record that a combination's file lies at another path relative to its batch's folder."""
+        ...
+
+    def begin_step(self, batch: int, name: str, code: int, description: str) -> int:
+        """Record that a step runs; `code` is the number of its failures, described for the table of codes."""
+        ...
+
+    def end_step(
+        self, step_run: int, status: Status, seconds: float, error: str | None, problems: Sequence[Problem]
+    ) -> None:
+        """Record how the step ended: success (code 0), or its error and code."""
+        ...
+
+    def begin_run(self, batch: int) -> None:
+        """Begin a new run: its steps follow; a step that an earlier run left RUNNING was killed and is FAILED."""
+        ...
+
+    def steps(self, batch: int) -> tuple[StepRun, ...]:
+        """Steps of the newest run, in order."""
+        ...

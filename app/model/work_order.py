@@ -1,0 +1,188 @@
+"""Work orders: the mission's JSON, validated whole, all problems at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from app.model.errors import FieldProblem, OrderRefused
+
+
+class Request(StrEnum):
+    """What an order asks for."""
+
+    CALIBRATE = "calibrate_file_batch"
+    RESUME = "resume_file_batch"
+    RESTART = "restart_file_batch"
+    OBSERVE = "observation"
+
+    @property
+    def for_processor(self) -> bool:
+        """Whether the Processor takes it; the others are the Telescope's."""
+        return self is not Request.OBSERVE
+
+
+class OrderState(StrEnum):
+    """Life of an order."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    DONE = "done"
+    DONE_WITH_PROBLEMS = "done_with_problems"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkOrder:
+    """One validated order; its identity is (user, id).
+
+    Attributes
+    ----------
+    payload : dict
+        The JSON as it came, with the keys that nobody knows.
+    ordered_at : datetime
+        The sender's ``datetime``, UTC.
+    batch, url : str or None
+        What a Processor order is about: a batch's name, or where its files are.
+    ra_deg, dec_deg : float or None
+        Where an observation points, ICRS.
+    priority : float or None
+        0 to 10, given by the scheduler.
+    """
+
+    user: str
+    id: str
+    request: Request
+    ordered_at: datetime
+    payload: dict[str, Any] = field(hash=False)
+    url: str | None = None
+    batch: str | None = None
+    ra_deg: float | None = None
+    dec_deg: float | None = None
+    priority: float | None = None
+
+
+def parse_work_order(payload: object) -> WorkOrder:
+    """Check an order and return it as a value.
+
+    Parameters
+    ----------
+    payload : object
+        Decoded JSON.
+
+    Returns
+    -------
+    WorkOrder
+
+    Raises
+    ------
+    OrderRefused
+        With every problem found, by field.
+    """
+    if not isinstance(payload, dict):
+        problem = FieldProblem("order", _shown(payload), 'must be a JSON object such as {"id": "1", "request": ...}')
+        raise OrderRefused("Work order refused", (problem,))
+    reader = _Fields(payload)
+    order_id = reader.text("id")
+    user = reader.text("user")
+    request = reader.request()
+    ordered_at = reader.time("datetime")
+    url = batch = None
+    ra_deg = dec_deg = priority = None
+    if request is Request.OBSERVE:
+        ra_deg = reader.number("ra", 0.0, 360.0, "degrees ICRS", upper_open=True)
+        dec_deg = reader.number("dec", -90.0, 90.0, "degrees ICRS")
+        if payload.get("priority") is not None:
+            priority = reader.number("priority", 0.0, 10.0, "or null, which lets the scheduler decide")
+    elif request is not None:
+        url = reader.source("url")
+        batch = reader.text("batch") if "batch" in payload else None
+        if request is Request.CALIBRATE and "url" not in payload:
+            reader.fault("url", None, "is missing: give the folder or file:// URL of the frames")
+        elif "url" not in payload and "batch" not in payload:
+            reader.fault("batch", None, 'is missing: name the batch by "batch" or "url"')
+    if reader.problems or order_id is None or user is None or request is None or ordered_at is None:
+        raise OrderRefused(f"Work order {_shown(payload.get('id'))} refused", tuple(reader.problems))
+    return WorkOrder(user, order_id, request, ordered_at, payload, url, batch, ra_deg, dec_deg, priority)
+
+
+def source_of_url(url: str) -> str:
+    """Local path of a path or ``file://`` URL; other URLs are returned as they are."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return unquote(parts.path)
+    return url
+
+
+@dataclass(slots=True)
+class _Fields:
+    """Reads the fields of one payload and gathers every problem."""
+
+    payload: dict[str, Any]
+    problems: list[FieldProblem] = field(default_factory=list)
+
+    def fault(self, name: str, value: object, remedy: str) -> None:
+        self.problems.append(FieldProblem(name, _shown(value), remedy))
+
+    def text(self, name: str) -> str | None:
+        value = self.payload.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str) or not value.strip() or len(value) > 200:
+            self.fault(name, value, "must be a text of 1 to 200 characters")
+            return None
+        return value.strip()
+
+    def request(self) -> Request | None:
+        value = self.payload.get("request")
+        if value not in tuple(Request):
+            self.fault("request", value, "must be one of " + ", ".join(Request))
+            return None
+        return Request(value)
+
+    def time(self, name: str) -> datetime | None:
+        value = self.payload.get(name)
+        try:
+            moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        except ValueError:
+            moment = None
+        if moment is None:
+            self.fault(name, value, "must be an ISO 8601 time such as 2019-03-05T14:34:54.234 (UTC)")
+            return None
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+    def number(self, name: str, low: float, high: float, unit: str, *, upper_open: bool = False) -> float | None:
+        value = self.payload.get(name)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not is_number or not low <= value <= high or (upper_open and value == high):
+            below = "less than " if upper_open else ""
+            self.fault(name, value, f"must be a number from {low:g} to {below}{high:g} {unit}")
+            return None
+        return float(value)
+
+    def source(self, name: str) -> str | None:
+        if name not in self.payload:
+            return None
+        url = self.text(name)
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https"):
+            self.fault(name, url, "cannot be fetched yet: give a folder or a file:// URL that this machine can read")
+            return None
+        if not PurePath(source_of_url(url)).is_absolute():
+            self.fault(name, url, "must be an absolute path or a file:// URL")
+            return None
+        return url
+
+
+def _shown(value: object) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
