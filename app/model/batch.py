@@ -77,8 +77,9 @@ class FileBatch:
 
     @property
     def working_folder(self) -> Path:
-        """Where the set that a run works on is built; the shown set is not touched before the new one is complete."""
-        return self.folder if self.generation == 0 else self.folder / ".restart"
+        """Where the set that a run works on is built; the shown set is not touched before a new one is complete."""
+        is_new_set = 0 < self.generation < self.target_generation
+        return self.folder / ".restart" if is_new_set else self.folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,3 +79,7 @@ class OrderRefused(Refused):
 
 class SettingsRefused(Refused):
     """Settings that cannot be used."""
+
+
+class OutputError(ObservatoryError):
+    """A product cannot be written: the disk is full, read-only or gone."""

@@ -160,12 +160,13 @@ class _Fields:
 
     def number(self, name: str, low: float, high: float, unit: str, *, upper_open: bool = False) -> float | None:
         value = self.payload.get(name)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not is_number or not low <= value <= high or (upper_open and value == high):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        number = float(value) if is_number and value is not None else math.nan
+        if not low <= number <= high or (upper_open and number == high):
             below = "less than " if upper_open else ""
             self.fault(name, value, f"must be a number from {low:g} to {below}{high:g} {unit}")
             return None
-        return float(value)
+        return number
 
     def source(self, name: str) -> str | None:
         if name not in self.payload:

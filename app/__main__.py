@@ -1,0 +1,199 @@
+"""The command line: one command, one module of `app.commands`, imported when it is asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app import __version__
+from app.model.errors import ObservatoryError
+from app.model.frame import FrameKind
+
+app = typer.Typer(
+    help="Cupola, the control panel of a robotic observatory.",
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+orders_app = typer.Typer(help="Work orders: submit, list, show, cancel, run.", no_args_is_help=True)
+settings_app = typer.Typer(help="Settings: path, init, show, check.", no_args_is_help=True)
+app.add_typer(orders_app, name="orders")
+app.add_typer(settings_app, name="settings")
+
+Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON value on stdout.")]
+
+
+@app.callback(invoke_without_command=True)
+def begin(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    settings: Annotated[Path | None, typer.Option(help="Use this settings file.")] = None,
+) -> None:
+    """Open the window; where there is no display, run the example night."""
+    from app.commands.console import log_to_stderr, say
+
+    if settings is not None:
+        os.environ["CUPOLA_SETTINGS"] = str(settings.expanduser().absolute())
+    if version:
+        print(f"cupola {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand != "run-batch":
+        log_to_stderr()
+    if context.invoked_subcommand is None:
+        from app.commands import demo
+
+        say("There is no window yet: running the example night instead, as `cupola demo` does.")
+        raise typer.Exit(demo.run(as_json=False))
+
+
+@app.command()
+def demo(*, json: Json = False) -> None:
+    """Calibrate the embedded example night, from a work order to finished stacks."""
+    from app.commands import demo as command
+
+    raise typer.Exit(command.run(as_json=json))
+
+
+@app.command()
+def process(
+    source: Annotated[str, typer.Argument(help="Folder or file:// URL of the frames.")],
+    into: Annotated[Path | None, typer.Option(help="Where the products go; default: the local repository.")] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Calibrate a folder of frames; what was finished before is not made again."""
+    from app.commands import process as command
+
+    raise typer.Exit(command.run(source, into, as_json=json))
+
+
+@app.command()
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A frame, a text header (.hdr), or a folder of them.")],
+    correct_to: Annotated[
+        FrameKind | None, typer.Option("--as", help="Remember that this is a bias, dark, flat, light or other.")
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Say how frames are recognised, and why."""
+    from app.commands import inspect as command
+
+    raise typer.Exit(command.run(path, correct_to, as_json=json))
+
+
+@app.command()
+def doctor(*, json: Json = False) -> None:
+    """Say what is installed, what is missing, and what to do."""
+    from app.commands import doctor as command
+
+    raise typer.Exit(command.run(as_json=json))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Run all checks and tests of a checkout; further arguments go to pytest."""
+    from app.commands import test as command
+
+    raise typer.Exit(command.run(context.args))
+
+
+@app.command(hidden=True)
+def run_batch(key: int) -> None:
+    """Calibrate one batch as a child process; the Processor starts it."""
+    from app.commands import run_batch as command
+
+    raise typer.Exit(command.run(key))
+
+
+@orders_app.command("submit")
+def orders_submit(
+    file: Annotated[str, typer.Argument(help="JSON file, or - for standard input.")], *, json: Json = False
+) -> None:
+    """Check an order and take it in."""
+    from app.commands import orders
+
+    raise typer.Exit(orders.submit(file, as_json=json))
+
+
+@orders_app.command("list")
+def orders_list(*, json: Json = False) -> None:
+    """List the orders."""
+    from app.commands import orders
+
+    raise typer.Exit(orders.show_all(as_json=json))
+
+
+@orders_app.command("show")
+def orders_show(order_id: str, *, json: Json = False) -> None:
+    """Show one order: ID, or USER/ID."""
+    from app.commands import orders
+
+    raise typer.Exit(orders.show(order_id, as_json=json))
+
+
+@orders_app.command("cancel")
+def orders_cancel(order_id: str, *, json: Json = False) -> None:
+    """Cancel an order: ID, or USER/ID."""
+    from app.commands import orders
+
+    raise typer.Exit(orders.cancel(order_id, as_json=json))
+
+
+@orders_app.command("run")
+def orders_run(*, json: Json = False) -> None:
+    """Run every waiting order of the Processor."""
+    from app.commands import orders
+
+    raise typer.Exit(orders.run(as_json=json))
+
+
+@settings_app.command("path")
+def settings_path(*, json: Json = False) -> None:
+    """Print where the settings are."""
+    from app.commands import settings
+
+    raise typer.Exit(settings.path(as_json=json))
+
+
+@settings_app.command("init")
+def settings_init(*, json: Json = False) -> None:
+    """Write a settings file to begin with."""
+    from app.commands import settings
+
+    raise typer.Exit(settings.init(as_json=json))
+
+
+@settings_app.command("show")
+def settings_show(*, json: Json = False) -> None:
+    """Print the settings in force."""
+    from app.commands import settings
+
+    raise typer.Exit(settings.show(as_json=json))
+
+
+@settings_app.command("check")
+def settings_check(*, json: Json = False) -> None:
+    """Check the settings; every problem at once."""
+    from app.commands import settings
+
+    raise typer.Exit(settings.check(as_json=json))
+
+
+def main() -> None:
+    """Run the command; an expected error is one sentence on stderr and exit code 1."""
+    if os.environ.get("HOME") == "":
+        del os.environ["HOME"]  # an empty HOME would put the user's folders below the current one
+    try:
+        app(prog_name="cupola")
+    except ObservatoryError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

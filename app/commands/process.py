@@ -1,0 +1,90 @@
+"""`cupola process`: calibrate one folder of frames now."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from app.bootstrap import Observatory, open_observatory, operator
+from app.commands.console import BAD_USAGE, DONE, FAILED, ProgressLine, give, mails, say
+from app.model.batch import Status
+from app.model.errors import ObservatoryError
+from app.model.work_order import source_of_url
+from app.services.batch_report import batch_report, failed_report
+
+
+def run(source: str, into: Path | None, *, as_json: bool) -> int:
+    """Calibrate the frames of a folder, or go on with them, and say what became of them."""
+    path = source_of_url(source)
+    if "://" in path:
+        say(f"source {source} cannot be fetched yet: give a folder or a file:// URL")
+        return BAD_USAGE
+    try:
+        with open_observatory() as observatory, mails(observatory):
+            result = _calibrated(observatory, Path(path).expanduser().resolve(), into)
+    except ObservatoryError as error:
+        say(str(error))
+        result = failed_report(str(error), source)
+    give(result, summary(result), as_json=as_json)
+    return DONE if result["status"] in (Status.DONE, Status.DONE_WITH_PROBLEMS) else FAILED
+
+
+def _calibrated(observatory: Observatory, source: Path, into: Path | None) -> dict[str, Any]:
+    if not source.exists():
+        raise ObservatoryError(f"source {source} does not exist: check the path")
+    root = into.expanduser().absolute() if into else observatory.repository
+    batch = observatory.batches.open_batch(str(source), root)
+    observatory.journal.record(operator(), "process", batch.name, {"source": batch.source, "into": str(root)})
+    with ProgressLine() as report, cancelling() as cancelled:
+        observatory.process.run(batch, report, cancelled.is_set)
+    return batch_report(observatory.batches, batch.key)
+
+
+@contextmanager
+def cancelling() -> Iterator[threading.Event]:
+    """Ctrl+C and a polite kill cancel the batch in order instead of ending the program."""
+    cancelled = threading.Event()
+
+    def cancel(*_: object) -> None:
+        say("cancelling: finished products are kept ...")
+        cancelled.set()
+
+    before = {number: signal.signal(number, cancel) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield cancelled
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def summary(result: dict[str, Any]) -> str:
+    """A report for people."""
+    counts = ", ".join(f"{count} {kind}" for kind, count in result["exposures"].items())
+    lines = [f"Batch {result['batch'] or '-'}: {result['status'].replace('_', ' ')} ({counts})"]
+    for product in result["products"]:
+        lines.append(f"  {product['kind']:<20} {_numbers(product):<46} {product['path']}")
+    if result["left_out"]:
+        lines.append("Left out:")
+        lines += [f"  {item['file']}: {item['reason']}" for item in result["left_out"]]
+    if result["problems"]:
+        lines.append("Problems:")
+        lines += [
+            f"  {problem['severity']}: {problem['subject']}: {problem['message']}" for problem in result["problems"]
+        ]
+    return "\n".join(lines)
+
+
+def _numbers(product: dict[str, Any]) -> str:
+    qc, wcs = product["qc"], product["wcs"] or {}
+    parts = [product["filter"], f"{len(product['inputs'])} frame(s)"]
+    if "L1FWHM" in qc:
+        parts.append(f"FWHM {qc['L1FWHM']:.2f} arcsec")
+    elif "FWHMPIX" in qc:
+        parts.append(f"FWHM {qc['FWHMPIX']:.2f} px")
+    if wcs:
+        parts.append(f"WCS {wcs['status']}")
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,148 @@
+"""How a camera's frame is read out: which part is sky, and where its overscan lies.
+
+FITS sections are written ``[x1:x2,y1:y2]``, 1-based and inclusive; here they are half-open row and column ranges.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from astropy.io.fits import Header
+from numpy.typing import NDArray
+
+from app.frames.headers import value
+from app.model.errors import FrameError
+
+_SECTION = re.compile(r"^\s*\[\s*(\d+)\s*:\s*(\d+)\s*,\s*(\d+)\s*:\s*(\d+)\s*\]\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A rectangle of pixels: rows [first_row, last_row) and columns [first_column, last_column)."""
+
+    first_row: int
+    last_row: int
+    first_column: int
+    last_column: int
+
+    @classmethod
+    def parse(cls, text: str) -> Section:
+        """Read ``[x1:x2,y1:y2]``; raises `FrameError` when it is not of that form."""
+        found = _SECTION.match(text)
+        if found is None:
+            raise FrameError(f"section {text!r} is not of the form [x1:x2,y1:y2]: set the camera's amplifiers")
+        x1, x2, y1, y2 = (int(number) for number in found.groups())
+        return cls(min(y1, y2) - 1, max(y1, y2), min(x1, x2) - 1, max(x1, x2))
+
+    @property
+    def rows(self) -> int:
+        """Height in pixels."""
+        return self.last_row - self.first_row
+
+    @property
+    def columns(self) -> int:
+        """Width in pixels."""
+        return self.last_column - self.first_column
+
+
+@dataclass(frozen=True, slots=True)
+class Amplifier:
+    """One output of the detector: its sky pixels, its overscan, and where its pixels go in the trimmed frame."""
+
+    data: Section
+    overscan: Section | None
+    trimmed: Section
+
+
+@dataclass(frozen=True, slots=True)
+class Readout:
+    """The treatment of every frame of one camera; frames match only when theirs is the same.
+
+    Attributes
+    ----------
+    rows, columns : int
+        Size after trimming.
+    amplifiers : tuple of Amplifier
+        Empty when the frame is taken as it is.
+    """
+
+    rows: int
+    columns: int
+    amplifiers: tuple[Amplifier, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Short text for provenance and matching."""
+        if not self.amplifiers:
+            return "as stored"
+        overscans = sum(amplifier.overscan is not None for amplifier in self.amplifiers)
+        return f"{len(self.amplifiers)} amplifier(s), {overscans} overscan(s), trimmed to {self.columns}x{self.rows}"
+
+
+def readout_of(header: Header, rows: int, columns: int) -> Readout:
+    """Read the sections of a raw frame's header.
+
+    One amplifier: TRIMSEC (else DATASEC) and BIASSEC. Several: DATASEC1, BIASSEC1, and where the pixels go in
+    DETSEC1 or CCDSEC1, up to 64.
+
+    Parameters
+    ----------
+    header : Header
+        Of the raw frame.
+    rows, columns : int
+        Size as stored.
+
+    Raises
+    ------
+    FrameError
+        A section is malformed or lies outside of the frame.
+    """
+    amplifiers = tuple(_numbered(header)) or tuple(_single(header))
+    for amplifier in amplifiers:
+        for section in (amplifier.data, amplifier.overscan):
+            if section is not None and (section.last_row > rows or section.last_column > columns):
+                raise FrameError(
+                    f"section {section} lies outside of the {columns}x{rows} frame: mend the sections in the header"
+                )
+    if all(amplifier.overscan is None and _is_whole(amplifier, rows, columns) for amplifier in amplifiers):
+        return Readout(rows, columns)
+    return Readout(
+        max(amplifier.trimmed.last_row for amplifier in amplifiers),
+        max(amplifier.trimmed.last_column for amplifier in amplifiers),
+        amplifiers,
+    )
+
+
+def _single(header: Header) -> list[Amplifier]:
+    trim = value(header, "TRIMSEC", "DATASEC")
+    if not isinstance(trim, str):
+        return []
+    data = Section.parse(trim)
+    bias = value(header, "BIASSEC")
+    overscan = Section.parse(bias) if isinstance(bias, str) else None
+    return [Amplifier(data, overscan, Section(0, data.rows, 0, data.columns))]
+
+
+def _numbered(header: Header) -> list[Amplifier]:
+    found = []
+    for number in range(1, 65):
+        data = value(header, f"DATASEC{number}", f"TRIMSEC{number}")
+        target = value(header, f"DETSEC{number}", f"CCDSEC{number}")
+        if not isinstance(data, str) or not isinstance(target, str):
+            break
+        bias = value(header, f"BIASSEC{number}")
+        overscan = Section.parse(bias) if isinstance(bias, str) else None
+        found.append(Amplifier(Section.parse(data), overscan, Section.parse(target)))
+    return found
+
+
+def _is_whole(amplifier: Amplifier, rows: int, columns: int) -> bool:
+    return amplifier.data == Section(0, rows, 0, columns)
+
+
+def overscan_level(pixels: NDArray[Any]) -> float:
+    """Bias level of an amplifier: the median of its overscan, adu."""
+    return float(np.median(pixels))

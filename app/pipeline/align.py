@@ -1,0 +1,504 @@
+"""Bring one frame onto another: match their stars, fit the mapping, resample rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import cKDTree
+from scipy.stats import poisson
+
+from app.model.errors import CalibrationError
+from app.pipeline.sharp import mend
+from app.pipeline.sources import Sources, detect, star_scale
+
+Floats = NDArray[np.float64]
+Pairs = NDArray[np.intp]
+
+#: Stars that make triangles, and those that confirm a mapping.
+_BRIGHTEST = 30
+_CONFIRMING = 300
+_FEWEST_MATCHES = 4
+_AFFINE_MATCHES = 12
+
+#: Triangles agree when their sides do to this fraction; scales differ by no more than `_SCALE_LIMIT`.
+_SIDE_TOLERANCE = 0.015
+_SCALE_LIMIT = 1.05
+_SHORTEST_SIDE_PX = 8.0
+_CLEARLY = 0.97
+_PROPOSALS_TRIED = 300
+_CONFIRM_PX = 3.0
+
+#: Expected number of wrong mappings that fit as well, over which a mapping is refused.
+_LIKELY_CHANCE = 1e-3
+
+_REFINEMENTS = 8
+_CLIP_SIGMA = 3.5
+_LEAST_GATE_PX = 0.3
+_RAYLEIGH_MEDIAN = 1.177
+
+#: Sources narrower than this at one place of both frames belong to the camera, not to the sky.
+_SHARP_FWHM_PX = 1.4
+_SAME_PLACE_PX = 0.5
+
+#: Centroids are no better than this, whatever the noise says; and their error in units of FWHM / (S/N).
+_CENTROID_FLOOR_PX = 0.05
+_CENTROID_NOISE = 0.6
+_SATURATED_ERROR = 0.25
+_FLUX_STARS = 20
+
+#: The kernel reaches 3 pixels; what it finds masked there was filled from up to 4 pixels further.
+_TAPS = 6
+_FILL_PX = 4
+_HALO_PX = _TAPS // 2 + _FILL_PX
+_MASKED_WEIGHT = 0.25
+_KERNEL_STEPS = 4096
+_PIXELS_AT_ONCE = 2**16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alignment:
+    """How a moving frame lies on a reference.
+
+    Attributes
+    ----------
+    matrix : ndarray, float64, shape (2, 3)
+        Maps a pixel (x, y) of the moving frame to the reference: ``matrix[:, :2] @ (x, y) + matrix[:, 2]``. For equal
+        orientations the last column is the shift, reference position minus moving position.
+    matched : int
+        Stars that the mapping was fitted to.
+    rms_px : float
+        Root mean square distance of those stars after the mapping, in pixels of the reference.
+    flux_ratio : float
+        Median flux of a star in the moving frame over that in the reference.
+    is_flipped : bool
+        Turned by more than 90 degrees, as after a meridian flip.
+    smooth_px : float
+        Scale of the search for stars, see `app.pipeline.sources.detect`.
+    """
+
+    matrix: Floats
+    matched: int
+    rms_px: float
+    flux_ratio: float
+    is_flipped: bool
+    smooth_px: float
+
+    @property
+    def rotation_deg(self) -> float:
+        """Angle by which the moving frame is turned to lie on the reference, -180 to 180, from +x towards +y."""
+        return math.degrees(math.atan2(self.matrix[1, 0] - self.matrix[0, 1], self.matrix[0, 0] + self.matrix[1, 1]))
+
+    def apply(self, positions: Floats) -> Floats:
+        """Positions (x, y) of the moving frame, shape (n, 2), on the reference."""
+        return _apply(self.matrix, positions)
+
+    def unbinned(self, binning: int) -> Alignment:
+        """The mapping of the whole frames, where this one is of frames binned in software by so many pixels."""
+        linear, middle_px = self.matrix[:, :2], (binning - 1) / 2.0
+        shift = binning * self.matrix[:, 2] + middle_px - linear.sum(axis=1) * middle_px
+        return replace(self, matrix=np.column_stack([linear, shift]), rms_px=binning * self.rms_px)
+
+
+def register(
+    moving: NDArray[np.float32],
+    reference: NDArray[np.float32],
+    *,
+    smooth_px: float | None = None,
+    saturation_adu: float | None = None,
+) -> Alignment:
+    """Find the mapping of one frame onto another by their stars.
+
+    Parameters
+    ----------
+    moving, reference : ndarray, float32, shape (rows, columns)
+        Counts in adu; NaN where a pixel is bad. The shapes may differ.
+    smooth_px : float, optional
+        Scale of the search for stars; chosen from both frames unless given.
+    saturation_adu : float, optional
+        Values at or over this are saturated.
+
+    Returns
+    -------
+    Alignment
+
+    Raises
+    ------
+    CalibrationError
+        If the frames have too few stars in common to be sure; see `register_sources`.
+    """
+    if smooth_px is None:
+        smooth_px = max(star_scale(moving), star_scale(reference))
+    return register_sources(
+        detect(moving, smooth_px=smooth_px, saturation_adu=saturation_adu),
+        detect(reference, smooth_px=smooth_px, saturation_adu=saturation_adu),
+    )
+
+
+def register_sources(moving: Sources, reference: Sources) -> Alignment:
+    """Find the mapping of one frame onto another from their stars.
+
+    Triangles of the brightest stars that agree in size and shape propose a rotation, a scale and a shift; the
+    proposal which most stars confirm is refined. Any rotation is found, scales up to 5 % apart; a mirror image is not.
+    With fewer than 12 matched stars the mapping is a similarity, otherwise affine.
+
+    Parameters
+    ----------
+    moving, reference : Sources
+        Stars of both frames, found with one smoothing.
+
+    Returns
+    -------
+    Alignment
+
+    Raises
+    ------
+    CalibrationError
+        If fewer than 4 stars agree, or no more than chance would bring together, or only sharp sources at the same
+        places of both frames, which are hot pixels.
+    """
+    marks = _camera_marks(moving, reference)
+    moving_stars = moving.take(np.setdiff1d(np.arange(len(moving)), marks[:, 0]))
+    reference_stars = reference.take(np.setdiff1d(np.arange(len(reference)), marks[:, 1]))
+    if min(len(moving_stars), len(reference_stars)) < _FEWEST_MATCHES:
+        raise CalibrationError(
+            f"{_counted(moving_stars, reference_stars, marks)} are too few to align the frame, which takes "
+            f"{_FEWEST_MATCHES}: expose longer, or leave the frame out"
+        )
+    here, there = moving_stars.positions[:_CONFIRMING], reference_stars.positions[:_CONFIRMING]
+    proposals = _proposals(here[:_BRIGHTEST], there[:_BRIGHTEST])
+    pairs = np.empty((0, 2), np.intp)
+    chance = math.inf
+    if len(proposals):
+        proposal = _most_confirmed(proposals[:_PROPOSALS_TRIED], here, there)
+        matrix, pairs, gate_px = _refine(proposal, moving_stars, reference_stars)
+        chance = len(proposals) * _chance(len(pairs), gate_px, matrix, here, there)
+    if len(pairs) < _FEWEST_MATCHES or chance > _LIKELY_CHANCE:
+        raise CalibrationError(
+            f"{_counted(moving_stars, reference_stars, marks)} agree in {len(pairs)} at best, which may be chance: "
+            "check that both frames show the same field, or leave the frame out"
+        )
+    return _alignment(matrix, pairs, moving_stars, reference_stars)
+
+
+def _counted(moving: Sources, reference: Sources, marks: Pairs) -> str:
+    """How many stars there were to match."""
+    text = f"{len(moving)} stars of the frame and {len(reference)} of the reference"
+    return text + (f" (besides {len(marks)} hot pixels, sharp and at the same places in both)" if len(marks) else "")
+
+
+def warp_rows(
+    read_rows: Callable[[int, int], NDArray[np.float32]],
+    source_shape: tuple[int, int],
+    matrix: Floats,
+    first_row: int,
+    last_row: int,
+    columns: int,
+) -> NDArray[np.float32]:
+    """Resample rows of the reference from a moving frame.
+
+    Each value is a sum over 6 x 6 pixels (Lanczos kernel of order 3: Duchon 1979, J. Appl. Meteor. 18, 1016; weights
+    normalised to 1) of the pixels around its place in the moving frame, times the area of a reference pixel there, so
+    that the flux of a star stays. A whole-pixel shift copies values exactly. It depends on nothing else, so that rows
+    are bit-identical however the frame is cut into bands.
+
+    Parameters
+    ----------
+    read_rows : callable
+        ``read_rows(first, last)`` returns the rows [first, last) of the moving frame, float32, in adu; NaN where a
+        pixel is bad, saturated or hit by a cosmic ray. Called once, with the rows needed only; not at all without any.
+    source_shape : tuple of int
+        (rows, columns) of the moving frame.
+    matrix : ndarray, shape (2, 3)
+        `Alignment.matrix`.
+    first_row, last_row : int
+        Rows [first, last) of the reference.
+    columns : int
+        Columns of the reference.
+
+    Returns
+    -------
+    ndarray, float32, shape (last_row - first_row, columns)
+        Counts in adu. NaN outside of the moving frame, and where masked pixels have over a quarter of the weight;
+        elsewhere these are replaced by their surroundings.
+    """
+    linear = np.linalg.inv(np.asarray(matrix, np.float64)[:, :2])
+    inverse = np.column_stack([linear, -linear @ matrix[:, 2]])
+    band = np.full((last_row - first_row, columns), np.nan, np.float32)
+    corners = np.array([(x, y) for x in (0, columns - 1) for y in (first_row, last_row - 1)], np.float64)
+    heights = _apply(inverse, corners)[:, 1]
+    top = max(math.floor(heights.min()) - _HALO_PX, 0)
+    bottom = min(math.ceil(heights.max()) + _HALO_PX + 1, source_shape[0])
+    if top >= bottom:
+        return band
+    source = _Source.prepare(read_rows(top, bottom), top)
+    area = np.float32(abs(np.linalg.det(linear)))
+    rows_at_once = max(_PIXELS_AT_ONCE // columns, 1)
+    for row in range(first_row, last_row, rows_at_once):
+        rows = np.arange(row, min(row + rows_at_once, last_row), dtype=np.float64)[:, None]
+        across = np.arange(columns, dtype=np.float64)
+        x = inverse[0, 0] * across + (inverse[0, 1] * rows + inverse[0, 2])
+        y = inverse[1, 0] * across + (inverse[1, 1] * rows + inverse[1, 2])
+        band[row - first_row : row - first_row + len(rows)] = area * source.sample(x, y)
+    return band
+
+
+def _camera_marks(moving: Sources, reference: Sources) -> Pairs:
+    """Pairs of sharp sources at the same pixel of both frames."""
+    pairs = _mutual_nearest(moving.positions, reference.positions, _SAME_PLACE_PX)
+    is_sharp = np.maximum(moving.fwhm_px[pairs[:, 0]], reference.fwhm_px[pairs[:, 1]]) < _SHARP_FWHM_PX
+    return pairs[is_sharp]
+
+
+def _proposals(here: Floats, there: Floats) -> Floats:
+    """Similarities that lay a triangle on one of the same shape, those with the best supported corners first.
+
+    Returns
+    -------
+    ndarray, shape (proposals, 2, 3)
+    """
+    corners_here, shapes_here, sizes_here = _triangles(here)
+    corners_there, shapes_there, sizes_there = _triangles(there)
+    if len(shapes_here) == 0 or len(shapes_there) == 0:
+        return np.empty((0, 2, 3))
+    near = cKDTree(shapes_here).sparse_distance_matrix(cKDTree(shapes_there), _SIDE_TOLERANCE, output_type="coo_matrix")
+    is_near = np.abs(np.log(sizes_here[near.row] / sizes_there[near.col])) < math.log(_SCALE_LIMIT)
+    of_here, of_there = near.row[is_near], near.col[is_near]
+    from_corners, to_corners = corners_here[of_here], corners_there[of_there]
+    votes = np.zeros((len(here), len(there)), np.intp)
+    np.add.at(votes, (from_corners.ravel(), to_corners.ravel()), 1)
+    support = votes[from_corners, to_corners].sum(axis=1)
+    first = np.argsort(-support, kind="stable")
+    return _similarities(here[from_corners[first]], there[to_corners[first]])
+
+
+def _triangles(points: Floats) -> tuple[Pairs, Floats, Floats]:
+    """All triangles whose sides have a clear order.
+
+    Returns
+    -------
+    corners : ndarray, shape (triangles, 3)
+        Indices of the points opposite to the shortest, the middle and the longest side.
+    shapes : ndarray, shape (triangles, 3)
+        Logarithms of the shorter sides over the longest, and the sense of rotation: far apart for mirror images.
+    sizes_px : ndarray, shape (triangles,)
+        Longest sides.
+    """
+    corners = np.array(list(combinations(range(len(points)), 3)), np.intp).reshape(-1, 3)
+    at = points[corners]
+    sides_px = np.stack([np.hypot(*(at[:, (k + 1) % 3] - at[:, (k + 2) % 3]).T) for k in range(3)], axis=1)
+    order = np.argsort(sides_px, axis=1, kind="stable")
+    short, middle, long = np.take_along_axis(sides_px, order, axis=1).T
+    # Sides of equal length have no order, and a short one no direction.
+    is_clear = (short > _SHORTEST_SIDE_PX) & (short < _CLEARLY * middle) & (middle < _CLEARLY * long)
+    corners, short, middle, long = (
+        np.take_along_axis(corners, order, axis=1)[is_clear],
+        short[is_clear],
+        middle[is_clear],
+        long[is_clear],
+    )
+    (x1, y1), (x2, y2) = (points[corners[:, k]].T - points[corners[:, 0]].T for k in (1, 2))
+    shapes = np.column_stack([np.log(short / long), np.log(middle / long), np.sign(x1 * y2 - x2 * y1)])
+    return corners, shapes, long
+
+
+def _similarities(here: Floats, there: Floats) -> Floats:
+    """Least-squares rotation, scale and shift of each set of points onto its counterpart.
+
+    In the complex plane a similarity is one product and one sum: w = a z + b.
+
+    Parameters
+    ----------
+    here, there : ndarray, shape (sets, points, 2)
+
+    Returns
+    -------
+    ndarray, shape (sets, 2, 3)
+    """
+    z, w = (points[..., 0] + 1j * points[..., 1] for points in (here, there))
+    z_mean, w_mean = z.mean(axis=1, keepdims=True), w.mean(axis=1, keepdims=True)
+    a = (np.conj(z - z_mean) * (w - w_mean)).sum(axis=1) / (np.abs(z - z_mean) ** 2).sum(axis=1)
+    b = w_mean[:, 0] - a * z_mean[:, 0]
+    return np.stack([np.stack([a.real, -a.imag, b.real], axis=1), np.stack([a.imag, a.real, b.imag], axis=1)], axis=1)
+
+
+def _most_confirmed(proposals: Floats, here: Floats, there: Floats) -> Floats:
+    """The proposal that lays most stars near one of the reference."""
+    laid = np.einsum("pij,nj->pni", proposals[:, :, :2], here) + proposals[:, None, :, 2]
+    distance, _ = cKDTree(there).query(laid, distance_upper_bound=_CONFIRM_PX)
+    # Among proposals with as many stars, the closest.
+    closeness = np.maximum(1.0 - (distance / _CONFIRM_PX) ** 2, 0.0).sum(axis=1)
+    best: Floats = proposals[int(np.argmax(closeness))]
+    return best
+
+
+def _refine(matrix: Floats, moving: Sources, reference: Sources) -> tuple[Floats, Pairs, float]:
+    """Fit the mapping to all stars that it brings together, again and again, while the gate closes.
+
+    Returns
+    -------
+    matrix : ndarray, shape (2, 3)
+    pairs : ndarray, shape (matched, 2)
+        Indices in `moving` and `reference` of the stars that agree.
+    gate_px : float
+        How near a star had to come.
+    """
+    here, there = moving.positions, reference.positions
+    errors_here, errors_there = _centroid_errors(moving), _centroid_errors(reference)
+    gate_px = _CONFIRM_PX
+    for _ in range(_REFINEMENTS):
+        pairs = _mutual_nearest(_apply(matrix, here), there, gate_px)
+        expected_px = np.hypot(errors_here[pairs[:, 0]], errors_there[pairs[:, 1]])
+        if len(pairs) == 0:
+            break
+        surprise = _distances(matrix, here, there, pairs) / expected_px
+        agree = surprise <= _CLIP_SIGMA * max(float(np.median(surprise)) / _RAYLEIGH_MEDIAN, 1.0)
+        pairs, expected_px = pairs[agree], expected_px[agree]
+        if len(pairs) < _FEWEST_MATCHES:
+            break
+        matrix = _fit(here[pairs[:, 0]], there[pairs[:, 1]], 1.0 / expected_px)
+        typical_px = float(np.median(_distances(matrix, here, there, pairs)))
+        gate_px = min(max(_CLIP_SIGMA * typical_px, _LEAST_GATE_PX), gate_px)
+    return matrix, pairs, gate_px
+
+
+def _fit(here: Floats, there: Floats, weights: Floats) -> Floats:
+    """Weighted least squares: a similarity for few stars, otherwise affine."""
+    z, weight = here - here.mean(axis=0), weights[:, None]
+    one, zero = np.ones(len(z)), np.zeros(len(z))
+    if len(z) < _AFFINE_MATCHES:
+        # x' = a x - b y + c and y' = b x + a y + d
+        terms = [np.column_stack([z[:, 0], -z[:, 1], one, zero]), np.column_stack([z[:, 1], z[:, 0], zero, one])]
+        a, b, c, d = np.linalg.lstsq(np.vstack([weight * term for term in terms]), (weights * there.T).ravel())[0]
+        linear, shift = np.array([[a, -b], [b, a]]), np.array([c, d])
+    else:
+        solution = np.linalg.lstsq(weight * np.column_stack([z, one]), weight * there)[0]
+        linear, shift = solution[:2].T, solution[2]
+    return np.column_stack([linear, shift - linear @ here.mean(axis=0)])
+
+
+def _alignment(matrix: Floats, pairs: Pairs, moving: Sources, reference: Sources) -> Alignment:
+    """Sum up what the matched stars say."""
+    is_good = ~(moving.is_saturated[pairs[:, 0]] | reference.is_saturated[pairs[:, 1]])
+    good = pairs[is_good] if np.any(is_good) else pairs
+    brightest = good[np.argsort(-reference.flux_adu[good[:, 1]], kind="stable")[:_FLUX_STARS]]
+    ratios = moving.flux_adu[brightest[:, 0]] / reference.flux_adu[brightest[:, 1]]
+    distances_px = _distances(matrix, moving.positions, reference.positions, good)
+    return Alignment(
+        matrix=matrix,
+        matched=len(pairs),
+        rms_px=float(np.sqrt(np.mean(distances_px**2))),
+        flux_ratio=float(np.median(ratios)),
+        is_flipped=bool(matrix[0, 0] + matrix[1, 1] < 0.0),
+        smooth_px=moving.smooth_px,
+    )
+
+
+def _chance(matched: int, gate_px: float, matrix: Floats, here: Floats, there: Floats) -> float:
+    """Probability that a wrong mapping, right for the three stars that proposed it, brings so many together.
+
+    The other stars fall at random on the reference's stars, which fill their bounding box evenly.
+    """
+    low, high = there.min(axis=0), there.max(axis=0)
+    laid = _apply(matrix, here)
+    within = int(np.count_nonzero(np.all((laid >= low) & (laid <= high), axis=1)))
+    expected = within * len(there) * math.pi * gate_px**2 / max(float(np.prod(high - low)), 1.0)
+    return float(poisson.sf(matched - 4, expected))
+
+
+def _centroid_errors(stars: Sources) -> Floats:
+    """Expected error of each centroid per axis, in pixels."""
+    errors_px: Floats = np.hypot(_CENTROID_FLOOR_PX, _CENTROID_NOISE * stars.fwhm_px / np.maximum(stars.snr, 1.0))
+    return np.where(stars.is_saturated, np.hypot(errors_px, _SATURATED_ERROR * stars.fwhm_px), errors_px)
+
+
+def _mutual_nearest(here: Floats, there: Floats, limit_px: float) -> Pairs:
+    """Pairs of points that are each other's nearest, within the limit; shape (pairs, 2)."""
+    if len(here) == 0 or len(there) == 0:
+        return np.empty((0, 2), np.intp)
+    distance, nearest = (np.asarray(found) for found in cKDTree(there).query(here, distance_upper_bound=limit_px))
+    back = np.asarray(cKDTree(here).query(there)[1])
+    index = np.nonzero(np.isfinite(distance))[0]
+    index = index[back[nearest[index]] == index]
+    return np.column_stack([index, nearest[index]])
+
+
+def _distances(matrix: Floats, here: Floats, there: Floats, pairs: Pairs) -> Floats:
+    """How far each pair is apart after the mapping, in pixels."""
+    apart: Floats = np.hypot(*(_apply(matrix, here[pairs[:, 0]]) - there[pairs[:, 1]]).T)
+    return apart
+
+
+def _apply(matrix: Floats, positions: Floats) -> Floats:
+    """Map positions (x, y), shape (n, 2)."""
+    mapped: Floats = positions @ matrix[:, :2].T + matrix[:, 2]
+    return mapped
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Source:
+    """Rows of a moving frame, ready to be sampled: framed by masked pixels, holes filled, mask beside them."""
+
+    counts: NDArray[np.float32]
+    is_masked: NDArray[np.float32]
+    is_near_masked: NDArray[np.bool_]
+    top: int
+
+    @classmethod
+    def prepare(cls, rows: NDArray[np.float32], top: int) -> _Source:
+        """Frame and mend the rows that begin at row `top`."""
+        framed = np.pad(rows.astype(np.float32, copy=False), _HALO_PX, constant_values=np.nan)
+        is_masked = ~np.isfinite(framed)
+        framed[is_masked] = np.nan
+        # The origin puts the box onto the taps: 2 pixels before the place's own, 3 after it.
+        near = ndimage.maximum_filter(is_masked, _TAPS, mode="constant", cval=True, origin=-1)
+        return cls(mend(framed, reach_px=_FILL_PX), is_masked.astype(np.float32), near, top)
+
+    def sample(self, x: Floats, y: Floats) -> NDArray[np.float32]:
+        """Values at places (x, y) of the moving frame; NaN where there is none."""
+        column, row = np.floor(x), np.floor(y)
+        x_step = np.rint((x - column) * _KERNEL_STEPS).astype(np.intp)
+        y_step = np.rint((y - row) * _KERNEL_STEPS).astype(np.intp)
+        column, row = column + _HALO_PX, row - self.top + _HALO_PX
+        height, width = self.counts.shape
+        inside = (column >= 2) & (column < width - 3) & (row >= 2) & (row < height - 3)
+        start = np.where(inside, (row - 2) * width + column - 2, 0).astype(np.intp)
+        weights_x, weights_y = _kernel()[:, x_step], _kernel()[:, y_step]
+        values = _weighted(self.counts, start, weights_x, weights_y)
+        values[~inside] = np.nan
+        doubtful = inside & self.is_near_masked.ravel()[np.where(inside, start + 2 * width + 2, 0)]
+        weights_x, weights_y = np.abs(weights_x[:, doubtful]), np.abs(weights_y[:, doubtful])
+        masked = _weighted(self.is_masked, start[doubtful], weights_x, weights_y)
+        values[doubtful] = np.where(masked > _MASKED_WEIGHT, np.float32(np.nan), values[doubtful])
+        return values
+
+
+def _weighted(
+    counts: NDArray[np.float32], start: Pairs, weights_x: NDArray[np.float32], weights_y: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Sum of 6 x 6 pixels from each start (index into the flattened counts) on, weighted by row and column."""
+    flat, width = counts.ravel(), counts.shape[1]
+    total = np.zeros(start.shape, np.float32)
+    for down in range(_TAPS):
+        along = np.zeros(start.shape, np.float32)
+        for right in range(_TAPS):
+            along += weights_x[right] * flat[start + (down * width + right)]
+        total += weights_y[down] * along
+    return total
+
+
+@cache
+def _kernel() -> NDArray[np.float32]:
+    """Lanczos weights of the six taps around a place, by its fraction of a pixel in steps; shape (6, steps + 1)."""
+    fraction = np.arange(_KERNEL_STEPS + 1) / _KERNEL_STEPS
+    distance = fraction - np.arange(-2, 4)[:, None]
+    weights = np.sinc(distance) * np.sinc(distance / 3.0) * (np.abs(distance) < 3.0)
+    weights[np.abs(weights) < 1e-12] = 0.0
+    kernel: NDArray[np.float32] = (weights / weights.sum(axis=0)).astype(np.float32)
+    return kernel

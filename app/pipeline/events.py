@@ -1,0 +1,65 @@
+"""What a running batch tells: small values, also as lines of JSON over the pipe of its process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from app.model.batch import Status
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A step began; it is number `number` of `steps`."""
+
+    name: str
+    number: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step did `done` of `total` pieces; `what` is the newest."""
+
+    name: str
+    done: int
+    total: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """A step ended."""
+
+    name: str
+    status: Status
+    seconds: float
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEnded:
+    """The batch ended; this is the last event."""
+
+    status: Status
+
+
+Event = StepStarted | Progress | StepEnded | BatchEnded
+Report = Callable[[Event], None]
+
+_KINDS = {kind.__name__: kind for kind in (StepStarted, Progress, StepEnded, BatchEnded)}
+
+
+def to_line(event: Event) -> str:
+    """One line of JSON, with its newline."""
+    return json.dumps({"event": type(event).__name__, **asdict(event)}) + "\n"
+
+
+def from_line(line: str) -> Event:
+    """The event that `to_line` wrote; raises ValueError for anything else."""
+    fields = json.loads(line)
+    kind = _KINDS[fields.pop("event")]
+    if "status" in fields:
+        fields["status"] = Status(fields["status"])
+    return kind(**fields)

@@ -1,0 +1,416 @@
+"""Plate solving: where on the sky a frame lies, told by its stars.
+
+Quads of detections are looked up among quads of the catalogue around a hint; every pair with equal codes proposes
+a map, maps that agree with one another are tried first, and one that puts more catalogue stars on detections than
+accident can explains is refined with all stars to TAN or TAN-SIP.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from astropy.wcs import WCS
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+from scipy.special import gammainc
+
+from app.frames.star_catalogue import CatalogueStars, StarCatalogue, unit_vectors
+from app.model.errors import ObservatoryError
+from app.pipeline.quads import Quads, Similarities, quads, similarities
+from app.pipeline.sky_fit import SkyFit, fit_sky, to_plane
+
+log = logging.getLogger(__name__)
+
+Card = tuple[str, float | int | str | bool, str]
+
+MIN_MATCHED = 8
+MIN_MATCHED_SHARE = 0.25
+MAX_RMS_PX = 1.5
+CATALOGUE_NAME = "Tycho-2"
+
+_SPARSE = (
+    f"{CATALOGUE_NAME} is too sparse for this field; use a solver with a deeper catalogue (solve-field or astap_cli)"
+)
+_DEPTHS = (20, 35, 60, 100, 160)  # brightest detections from which quads are made, in turn
+_MAX_DETECTIONS = 200  # more of them, and accidents look like stars
+_MAX_TRIALS = 300  # maps that are tried per depth and parity
+_MAX_REFINED = 10  # maps that are refined before a frame is given up
+_MAX_ACCIDENT = 1e-5  # chance of as many matches by accident, above which a map is not refined
+
+
+class Unsolved(ObservatoryError):
+    """A frame whose place on the sky was not found; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Where the frame should lie.
+
+    Attributes
+    ----------
+    ra_deg, dec_deg : float
+        Position of the middle of the frame, ICRS degrees.
+    radius_deg : float
+        How far from there the middle may be.
+    scale_arcsec : float
+        Arc seconds per pixel.
+    scale_tolerance : float
+        Greatest relative error of the scale, either way; 0.2 is 20 %.
+    """
+
+    ra_deg: float
+    dec_deg: float
+    radius_deg: float
+    scale_arcsec: float
+    scale_tolerance: float = 0.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solution:
+    """Where a frame lies on the sky.
+
+    Attributes
+    ----------
+    wcs : WCS
+        TAN, or TAN-SIP with its inverse (AP, BP); ICRS.
+    matched, in_field : int
+        Catalogue stars matched, and all catalogue stars in the frame.
+    rms_arcsec : float
+        Root mean square distance of the matched stars from their catalogue positions.
+    order : int
+        Order of the polynomial: 1 is TAN, above it is TAN-SIP.
+    scale_arcsec : float
+        Arc seconds per pixel in the middle of the frame.
+    rotation_deg : float
+        Position angle of the direction of increasing rows, from North through East, -180 to 180.
+    is_flipped : bool
+        True when the frame, drawn with row 0 at the bottom, shows the sky as in a mirror.
+    centre_ra_deg, centre_dec_deg : float
+        Middle of the frame, ICRS degrees.
+    """
+
+    wcs: WCS
+    matched: int
+    in_field: int
+    rms_arcsec: float
+    order: int
+    scale_arcsec: float
+    rotation_deg: float
+    is_flipped: bool
+    centre_ra_deg: float
+    centre_dec_deg: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Match:
+    """A fit and what it matched."""
+
+    fit: SkyFit
+    matched: int
+    in_field: int
+    rms_arcsec: float
+
+    @property
+    def scale_arcsec(self) -> float:
+        return 3600.0 * math.sqrt(abs(np.linalg.det(self.fit.matrix_deg)))
+
+    @property
+    def is_accepted(self) -> bool:
+        return (
+            self.matched >= MIN_MATCHED
+            and self.matched >= MIN_MATCHED_SHARE * self.in_field
+            and self.rms_arcsec < MAX_RMS_PX * self.scale_arcsec
+        )
+
+
+def solve(x_px: ArrayLike, y_px: ArrayLike, shape: tuple[int, int], hint: Hint, catalogue: StarCatalogue) -> Solution:
+    """Find where a frame lies on the sky.
+
+    Parameters
+    ----------
+    x_px, y_px : array_like, float, shape (detections,)
+        Columns and rows of the detected stars, 0-based pixels, brightest first; 60 or more are best.
+    shape : tuple of int
+        Rows and columns of the frame.
+    hint : Hint
+        Where to look.
+    catalogue : StarCatalogue
+        The stars of the sky.
+
+    Returns
+    -------
+    Solution
+        At least 8 matched stars, a quarter of the catalogue stars in the frame, rms below 1.5 pixels.
+
+    Raises
+    ------
+    Unsolved
+        If there are too few detections or catalogue stars, or if they do not match.
+    """
+    pixels = np.asarray(x_px, float) + 1j * np.asarray(y_px, float)
+    pixels = pixels[np.isfinite(pixels)]
+    if len(pixels) < MIN_MATCHED:
+        raise Unsolved(f"Only {len(pixels)} stars were detected and {MIN_MATCHED} are needed: expose longer")
+    half_diagonal_deg = math.hypot(*shape) / 2.0 * hint.scale_arcsec * (1.0 + hint.scale_tolerance) / 3600.0
+    stars = catalogue.cone(hint.ra_deg, hint.dec_deg, hint.radius_deg + half_diagonal_deg)
+    _require_stars(stars, shape, hint)
+    best: _Match | None = None
+    for seed in islice(_seeds(pixels[:_MAX_DETECTIONS], stars, shape, hint), _MAX_REFINED):
+        match = _refined(seed, pixels, catalogue)
+        if match is not None and match.is_accepted:
+            log.debug("Solved with %d of %d stars", match.matched, match.in_field)
+            return _solution(match)
+        if match is not None and (best is None or match.matched > best.matched):
+            best = match
+    raise Unsolved(_why_unmatched(len(pixels), len(stars), shape, hint, best))
+
+
+def header_cards(solution: Solution) -> list[Card]:
+    """The cards which tell of a solution.
+
+    Parameters
+    ----------
+    solution : Solution
+        Where the frame lies.
+
+    Returns
+    -------
+    list of (keyword, value, comment)
+        The world coordinate system with SIP terms, then how it was found.
+    """
+    wcs = solution.wcs.wcs
+    cards: list[Card] = [("WCSAXES", 2, "Number of world coordinate axes")]
+    for axis in (0, 1):
+        cards += [
+            (f"CTYPE{axis + 1}", wcs.ctype[axis], "Projection"),
+            (f"CUNIT{axis + 1}", "deg", "Unit of CRVAL and CD"),
+            (f"CRVAL{axis + 1}", float(wcs.crval[axis]), "[deg] Sky position of the reference pixel"),
+            (f"CRPIX{axis + 1}", float(wcs.crpix[axis]), "[pix] Reference pixel, 1-based"),
+            (f"CD{axis + 1}_1", float(wcs.cd[axis, 0]), "[deg/pix] Along columns"),
+            (f"CD{axis + 1}_2", float(wcs.cd[axis, 1]), "[deg/pix] Along rows"),
+        ]
+    cards.append(("RADESYS", "ICRS", "Reference system"))
+    cards += _sip_cards(solution.wcs)
+    cards += [
+        ("WCSERR", 0, "0 solved, 1 none, 2 rejected, 9 not tried"),
+        ("WCSSOLVR", "cupola", "What solved the astrometry"),
+        ("WCSRFCAT", CATALOGUE_NAME, "Reference catalogue"),
+        ("WCSMATCH", solution.matched, "Catalogue stars matched"),
+        ("WCSNREF", solution.in_field, "Catalogue stars in the frame"),
+        ("WCSRMS", round(solution.rms_arcsec, 4), "[arcsec] Rms distance of the matched stars"),
+        ("WCSORDER", solution.order, "Order of the polynomial; 1 is TAN"),
+        ("SECPIX", round(solution.scale_arcsec, 6), "[arcsec/pix] Scale in the middle"),
+        ("WCSROT", round(solution.rotation_deg, 4), "[deg] Position angle of the columns' direction"),
+        ("WCSFLIP", solution.is_flipped, "Sky is mirrored with row 1 at the bottom"),
+    ]
+    return cards
+
+
+def _sip_cards(wcs: WCS) -> list[Card]:
+    """Cards of the distortion and of its inverse; none for TAN."""
+    if wcs.sip is None:
+        return []
+    cards: list[Card] = []
+    for name in ("a", "b", "ap", "bp"):
+        matrix = getattr(wcs.sip, name)
+        cards.append((f"{name.upper()}_ORDER", len(matrix) - 1, "Order of the SIP polynomial"))
+        cards += [
+            (f"{name.upper()}_{i}_{j}", float(matrix[i, j]), "SIP term") for i, j in np.argwhere(matrix != 0.0).tolist()
+        ]
+    return cards
+
+
+def _require_stars(stars: CatalogueStars, shape: tuple[int, int], hint: Hint) -> None:
+    """Refuse a field in which the catalogue cannot have enough stars, wherever around the hint the frame lies.
+
+    Raises
+    ------
+    Unsolved
+        If no circle of the frame's area holds as many catalogue stars as must match.
+    """
+    scale_deg = hint.scale_arcsec * (1.0 + hint.scale_tolerance) / 3600.0
+    radius_deg = scale_deg * math.sqrt(shape[0] * shape[1] / math.pi)
+    most = 0
+    if len(stars):
+        tree = cKDTree(unit_vectors(stars.ra_deg, stars.dec_deg))
+        chord = 2.0 * math.sin(math.radians(min(radius_deg, 180.0)) / 2.0)
+        most = int(tree.query_ball_point(tree.data, chord, return_length=True).max())
+    if most < MIN_MATCHED:
+        raise Unsolved(
+            f"Only {most} catalogue star{'' if most == 1 else 's'} at most in {_size(shape, hint)} near "
+            f"{hint.ra_deg:.4f} {hint.dec_deg:+.4f} and {MIN_MATCHED} are needed: {_SPARSE}"
+        )
+
+
+def _size(shape: tuple[int, int], hint: Hint) -> str:
+    """Width and height of the frame on the sky, for people."""
+    width_deg, height_deg = (hint.scale_arcsec * pixels / 3600.0 for pixels in (shape[1], shape[0]))
+    return f"{width_deg:.2f} x {height_deg:.2f} degrees"
+
+
+def _frames_in_cone(shape: tuple[int, int], hint: Hint) -> float:
+    """Area that is searched, in frames."""
+    scale_deg = hint.scale_arcsec / 3600.0
+    cone_deg = hint.radius_deg + math.hypot(*shape) / 2.0 * scale_deg
+    return math.pi * cone_deg**2 / (shape[0] * shape[1] * scale_deg**2)
+
+
+def _seeds(
+    pixels: NDArray[np.complex128], stars: CatalogueStars, shape: tuple[int, int], hint: Hint
+) -> Iterator[SkyFit]:
+    """Maps that no accident explains, from the brightest stars to fainter ones."""
+    # In the hint's own tangent plane: near a pole another one would be turned against it.
+    plane = to_plane(stars.ra_deg, stars.dec_deg, hint.ra_deg, hint.dec_deg)
+    for depth in dict.fromkeys(min(depth, len(pixels)) for depth in _DEPTHS):
+        in_plane = plane[: math.ceil(depth * _frames_in_cone(shape, hint))]
+        sky = quads(in_plane)
+        for is_mirrored in (True, False):
+            seen = pixels.conj() if is_mirrored else pixels
+            found = _proposed(quads(seen[:depth]), sky, shape, hint)
+            for index in _evident(found, seen, in_plane, shape, is_mirrored):
+                yield _as_fit(found.turn[index], found.shift[index], is_mirrored, shape, hint)
+
+
+def _proposed(image: Quads, sky: Quads, shape: tuple[int, int], hint: Hint) -> Similarities:
+    """Maps of the right scale, those first with which most others agree."""
+    found = similarities(image, sky)
+    ratio = np.abs(np.log(np.abs(found.turn) * 3600.0 / hint.scale_arcsec))
+    found = found.keep(ratio <= -math.log(1.0 - hint.scale_tolerance) + 0.01)
+    if not len(found):
+        return found
+    # Maps agree that put two far points of the frame at the same places, within 2 % of its size.
+    ends = [found.shift, found.turn * max(shape) + found.shift]
+    places = np.column_stack([part for end in ends for part in (end.real, end.imag)])
+    near_deg = 0.02 * max(shape) * hint.scale_arcsec / 3600.0
+    votes = cKDTree(places).query_ball_point(places, near_deg, return_length=True)
+    return found.keep(np.argsort(-votes, kind="stable")[:_MAX_TRIALS])
+
+
+def _evident(
+    found: Similarities,
+    seen: NDArray[np.complex128],
+    in_plane: NDArray[np.complex128],
+    shape: tuple[int, int],
+    is_mirrored: bool,
+) -> Iterator[int]:
+    """Indices of maps under which more catalogue stars lie on detections than accident explains."""
+    tolerance_px = max(3.0, 0.004 * max(shape))
+    tree = cKDTree(np.column_stack([seen.real, seen.imag]))
+    rows = (-shape[0], 0.0) if is_mirrored else (0.0, shape[0])
+    by_accident = min(0.9, len(seen) * math.pi * tolerance_px**2 / (shape[0] * shape[1]))
+    for index in range(len(found)):
+        expected = (in_plane - found.shift[index]) / found.turn[index]
+        inside = (
+            (expected.real > 0.0) & (expected.real < shape[1]) & (expected.imag > rows[0]) & (expected.imag < rows[1])
+        )
+        expected = expected[inside]
+        if len(expected) < MIN_MATCHED:
+            continue
+        distance, _ = tree.query(np.column_stack([expected.real, expected.imag]), distance_upper_bound=tolerance_px)
+        # Four matches made the map and prove nothing.
+        matched, tried = int(np.isfinite(distance).sum()) - 4, len(expected) - 4
+        if matched > 0 and gammainc(matched, tried * by_accident) < _MAX_ACCIDENT:
+            yield index
+
+
+def _as_fit(turn: complex, shift: complex, is_mirrored: bool, shape: tuple[int, int], hint: Hint) -> SkyFit:
+    """A map ``plane = turn * pixel + shift`` as a polynomial of order 1 in the hint's tangent plane."""
+    middle = complex((shape[1] - 1) / 2.0, (shape[0] - 1) / 2.0)
+    constant = turn * (middle.conjugate() if is_mirrored else middle) + shift
+    half_px = max(shape) / 2.0
+    coefficients = np.array([constant, turn * half_px, turn * (-1j if is_mirrored else 1j) * half_px])
+    return SkyFit(hint.ra_deg, hint.dec_deg, shape, 1, coefficients)
+
+
+def _refined(seed: SkyFit, pixels: NDArray[np.complex128], catalogue: StarCatalogue) -> _Match | None:
+    """Grow a seed with every catalogue star and detection; None when it falls apart."""
+    rows, columns = seed.shape
+    scale_arcsec = 3600.0 * math.sqrt(abs(np.linalg.det(seed.matrix_deg)))
+    ra, dec = seed.sky(np.array([(columns - 1) / 2.0]), np.array([(rows - 1) / 2.0]))
+    stars = catalogue.cone(float(ra[0]), float(dec[0]), 0.55 * math.hypot(rows, columns) * scale_arcsec / 3600.0)
+    pixels = pixels[: max(_MAX_DETECTIONS, 2 * len(stars))]
+    tree = cKDTree(unit_vectors(stars.ra_deg, stars.dec_deg))
+    fit, tolerance_px, match = seed, max(4.0, 0.006 * max(seed.shape)), None
+    for step in range(8):
+        ra, dec = fit.sky(pixels.real, pixels.imag)
+        star, detection = _nearest(tree, unit_vectors(ra, dec), math.radians(tolerance_px * scale_arcsec / 3600.0))
+        if len(star) < MIN_MATCHED:
+            return None
+        x, y, ra, dec = pixels[detection].real, pixels[detection].imag, stars.ra_deg[star], stars.dec_deg[star]
+        fit, used = fit_sky(x, y, ra, dec, fit, min(_order(len(star)), 1 + step // 2))
+        separation = _separation_arcsec(fit, x[used], y[used], ra[used], dec[used])
+        match = _Match(fit, int(used.sum()), _in_frame(fit, stars), float(np.sqrt(np.mean(separation**2))))
+        tolerance_px = max(1.5, min(tolerance_px, 4.0 * float(np.median(separation)) / scale_arcsec))
+    return match
+
+
+def _order(matched: int) -> int:
+    """Highest order of the polynomial that so many stars can carry."""
+    return 1 if matched < 14 else 2 if matched < 30 else 3
+
+
+def _nearest(
+    tree: cKDTree, directions: NDArray[np.float64], within_rad: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pairs of catalogue star and detection, each star once, with its nearest detection."""
+    distance, star = (np.asarray(found) for found in tree.query(directions, distance_upper_bound=within_rad))
+    by_distance = np.argsort(distance)[: int(np.isfinite(distance).sum())]
+    unique, first = np.unique(star[by_distance], return_index=True)
+    return unique, by_distance[first]
+
+
+def _separation_arcsec(
+    fit: SkyFit,
+    x_px: NDArray[np.float64],
+    y_px: NDArray[np.float64],
+    ra_deg: NDArray[np.float64],
+    dec_deg: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Distance of each detection from its catalogue position on the sky."""
+    measured = unit_vectors(*fit.sky(x_px, y_px))
+    separation: NDArray[np.float64] = np.linalg.norm(measured - unit_vectors(ra_deg, dec_deg), axis=1)
+    return np.degrees(separation) * 3600.0
+
+
+def _in_frame(fit: SkyFit, stars: CatalogueStars) -> int:
+    """How many of the stars lie in the frame."""
+    x, y = fit.pixels(stars.ra_deg, stars.dec_deg)
+    rows, columns = fit.shape
+    return int(((x >= -0.5) & (x < columns - 0.5) & (y >= -0.5) & (y < rows - 0.5)).sum())
+
+
+def _solution(match: _Match) -> Solution:
+    """What is told of an accepted match."""
+    fit, matrix = match.fit, match.fit.matrix_deg
+    return Solution(
+        wcs=fit.wcs(),
+        matched=match.matched,
+        in_field=match.in_field,
+        rms_arcsec=match.rms_arcsec,
+        order=fit.order,
+        scale_arcsec=match.scale_arcsec,
+        rotation_deg=math.degrees(math.atan2(matrix[0, 1], matrix[1, 1])),
+        is_flipped=bool(np.linalg.det(matrix) > 0.0),
+        centre_ra_deg=fit.centre_ra_deg,
+        centre_dec_deg=fit.centre_dec_deg,
+    )
+
+
+def _why_unmatched(detections: int, stars: int, shape: tuple[int, int], hint: Hint, best: _Match | None) -> str:
+    """The sentence for a frame that did not match."""
+    where = (
+        f"{detections} detections matched none of {stars} {CATALOGUE_NAME} stars within {hint.radius_deg:g} degrees of "
+        f"{hint.ra_deg:.4f} {hint.dec_deg:+.4f} at {hint.scale_arcsec:.3g} arcsec/px +-{hint.scale_tolerance:.0%}"
+    )
+    expected = stars / _frames_in_cone(shape, hint)
+    if expected < MIN_MATCHED:
+        return f"{where}, about {expected:.1f} of them in {_size(shape, hint)}: {_SPARSE}"
+    closest = ""
+    if best is not None:
+        closest = f" (closest: {best.matched} of {best.in_field} stars, rms {best.rms_arcsec:.2f} arcsec)"
+    return f"{where}{closest}: check the position, the scale and the focus"

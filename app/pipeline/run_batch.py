@@ -1,0 +1,91 @@
+"""Run a batch: every step of the recipe, each recorded; the caller of a step catches, logs, and stops or goes on."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from app.model.batch import FileBatch, Status
+from app.model.errors import Cancelled, ObservatoryError
+from app.model.ports import BatchStore
+from app.model.settings import Settings
+from app.pipeline.events import BatchEnded, Report, StepEnded, StepStarted
+from app.pipeline.products import promote
+from app.pipeline.recipe import calibration_recipe
+from app.pipeline.step import CancelToken, Context, Findings, Policy, Step, status_of
+
+log = logging.getLogger(__name__)
+
+
+def run_batch(store: BatchStore, batch: FileBatch, settings: Settings, report: Report, cancel: CancelToken) -> Status:
+    """Calibrate a batch from wherever it stands; what has a valid product is not made again.
+
+    Parameters
+    ----------
+    store : BatchStore
+        Truth of the batch.
+    batch : FileBatch
+        With the generation to work on.
+    settings : Settings
+        Cameras and limits.
+    report : callable
+        Takes each event.
+    cancel : CancelToken
+        Stops the work between files and bands.
+
+    Returns
+    -------
+    Status
+        DONE, DONE_WITH_PROBLEMS, FAILED or CANCELLED; also recorded in the store.
+    """
+    context = Context(store, batch, settings, report, cancel)
+    store.set_status(batch.key, Status.RUNNING)
+    store.begin_run(batch.key)
+    status = Status.FAILED
+    try:
+        status = _run_steps(context)
+    finally:
+        store.set_status(batch.key, status)
+        report(BatchEnded(status))
+    return status
+
+
+def _run_steps(context: Context) -> Status:
+    recipe = calibration_recipe()
+    ended = []
+    for number, step in enumerate(recipe):
+        context.report(StepStarted(step.name, number, len(recipe)))
+        ended.append(_run_step(step, context))
+        if ended[-1] is Status.CANCELLED:
+            return Status.CANCELLED
+        if ended[-1] is Status.FAILED and step.policy is Policy.STOP:
+            return Status.FAILED
+    if not context.store.combinations(context.batch.key):
+        return Status.FAILED
+    promote(context)
+    return Status.DONE if all(status is Status.DONE for status in ended) else Status.DONE_WITH_PROBLEMS
+
+
+def _run_step(step: Step, context: Context) -> Status:
+    run = context.store.begin_step(context.batch.key, step.name, step.code, step.description)
+    findings = Findings(step.name, step.code)
+    began = time.monotonic()
+    error: str | None = None
+    status = Status.FAILED
+    try:
+        step.run(context, findings)
+        status = status_of(findings.problems)
+    except Cancelled:
+        status = Status.CANCELLED
+    except ObservatoryError as failure:
+        error = str(failure)
+        log.error("%s failed: %s", step.name, failure)
+    except Exception as bug:
+        error = f"a fault of the program: {bug!r}; it is in the log"
+        log.exception("Bug in the step %s", step.name)
+        raise
+    finally:
+        seconds = time.monotonic() - began
+        context.store.end_step(run, status, seconds, error, findings.problems)
+        context.report(StepEnded(step.name, status, seconds, error))
+    return status

@@ -1,0 +1,141 @@
+"""What a step is: it queries its frames, makes one product a group, and records each."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, TypeVar
+
+from app.model.batch import FileBatch, Problem, Severity, Status
+from app.model.errors import Cancelled, ObservatoryError, OutputError
+from app.model.ports import BatchStore
+from app.model.settings import Settings
+from app.pipeline.events import Progress, Report
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class CancelToken:
+    """A wish to stop, checked between files and bands."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        """Ask the work to stop."""
+        self._event.set()
+
+    def check(self) -> None:
+        """Raise `Cancelled` when the work should stop."""
+        if self._event.is_set():
+            raise Cancelled
+
+
+class Policy(StrEnum):
+    """What the batch does when a step fails."""
+
+    STOP = "stop"
+    GO_ON = "go on"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a step may use: the batch, its store, the settings, how to report and to stop, and what was kept or made."""
+
+    store: BatchStore
+    batch: FileBatch
+    settings: Settings
+    report: Report
+    cancel: CancelToken
+    kept: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Findings:
+    """Problems that a step meets while it goes on; each is logged once, here."""
+
+    step: str
+    code: int
+    problems: list[Problem] = field(default_factory=list)
+
+    def warn(self, subject: str, message: str) -> None:
+        """The step goes on, worse."""
+        log.warning("%s: %s", subject, message)
+        self.problems.append(Problem(self.code, Severity.WARNING, self.step, subject, message))
+
+    def give_up(self, subject: str, error: ObservatoryError) -> None:
+        """One group or frame was given up; the rest goes on. Logged as ERROR, which mails the admins."""
+        log.error("%s: %s", subject, error)
+        self.problems.append(Problem(self.code, Severity.ERROR, self.step, subject, str(error)))
+
+
+class Step(ABC):
+    """One step of a night's calibration.
+
+    A step is one file in `app.pipeline.steps`; nothing else names it. Steps run in the order of their codes.
+
+    Attributes
+    ----------
+    name : str
+        As in the log and the database.
+    code : int
+        Number of the status code of its failures, 100 to 199; also its place in the night.
+    description : str
+        What the code says in the table of status codes.
+    policy : Policy
+        Whether a failure stops the batch.
+    """
+
+    name: ClassVar[str]
+    code: ClassVar[int]
+    description: ClassVar[str]
+    policy: ClassVar[Policy] = Policy.GO_ON
+
+    @abstractmethod
+    def run(self, context: Context, findings: Findings) -> None:
+        """Do the step for the whole batch.
+
+        Raises
+        ------
+        ObservatoryError
+            The step failed as a whole; what was recorded stays.
+        Cancelled
+            The operator stopped it.
+        """
+
+    def for_each(
+        self,
+        items: tuple[T, ...],
+        work: Callable[[T], None],
+        label: Callable[[T], str],
+        context: Context,
+        findings: Findings,
+    ) -> None:
+        """Do the work for each item, report progress, and go on after an item that failed.
+
+        Raises
+        ------
+        OutputError
+            At once: what cannot be written for one cannot be written for the next.
+        """
+        for number, item in enumerate(items):
+            context.cancel.check()
+            context.report(Progress(self.name, number, len(items), label(item)))
+            try:
+                work(item)
+            except OutputError:
+                raise
+            except ObservatoryError as error:
+                findings.give_up(label(item), error)
+        context.report(Progress(self.name, len(items), len(items), ""))
+
+
+def status_of(problems: list[Problem]) -> Status:
+    """How a step ended that did not fail as a whole."""
+    return Status.DONE_WITH_PROBLEMS if problems else Status.DONE

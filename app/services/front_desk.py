@@ -1,0 +1,107 @@
+"""The front desk: every order comes in here, is checked whole, and is kept before it is answered."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from app.model.clock import Clock
+from app.model.errors import FieldProblem, OrderRefused, UnknownBatch
+from app.model.order_life import StoredOrder
+from app.model.schedule import priority
+from app.model.settings import Site
+from app.model.work_order import Request, WorkOrder, parse_work_order, source_of_url
+from app.store.batches import Batches
+from app.store.journal import Journal
+from app.store.work_orders import WorkOrders
+
+log = logging.getLogger(__name__)
+
+
+class FrontDesk:
+    """Takes orders in, the same way for command line, window and HTTP.
+
+    Parameters
+    ----------
+    orders, batches, journal
+        The store.
+    site : Site
+        For the priority of observations.
+    clock : Clock
+        Time of receipt.
+    """
+
+    def __init__(self, orders: WorkOrders, batches: Batches, journal: Journal, site: Site, clock: Clock) -> None:
+        self._orders = orders
+        self._batches = batches
+        self._journal = journal
+        self._site = site
+        self._clock = clock
+
+    def take_in(self, payload: object, who: str) -> tuple[StoredOrder, bool]:
+        """Check and keep an order.
+
+        Parameters
+        ----------
+        payload : object
+            Decoded JSON.
+        who : str
+            Who brought it, for the journal.
+
+        Returns
+        -------
+        StoredOrder, bool
+            The order as kept, and whether it is new: the same identity and content twice is one order.
+
+        Raises
+        ------
+        OrderRefused
+            With every problem; the refusal is recorded.
+        """
+        try:
+            order = parse_work_order(payload)
+            self._require_known_batch(order)
+            stored, is_new = self._orders.add(self._with_priority(order), self._clock.utc())
+        except OrderRefused as refusal:
+            log.warning("%s", refusal)
+            detail = {"payload": payload, "problems": [str(problem) for problem in refusal.problems]}
+            self._journal.record(who, "order refused", _identity(payload), detail)
+            raise
+        if is_new:
+            self._journal.record(who, "order taken in", f"{order.user}/{order.id}", {"request": order.request})
+        return stored, is_new
+
+    def cancel(self, order_id: str, who: str) -> StoredOrder:
+        """Cancel a waiting order, or ask a running one to stop.
+
+        Raises
+        ------
+        ObservatoryError
+            No such order, or it has ended.
+        """
+        stored = self._orders.by_id(order_id)
+        state = self._orders.request_cancel(stored.key)
+        self._journal.record(who, "order cancelled", f"{stored.order.user}/{stored.order.id}", {"state": state})
+        return self._orders.by_id(f"{stored.order.user}/{stored.order.id}")
+
+    def _require_known_batch(self, order: WorkOrder) -> None:
+        if order.request not in (Request.RESUME, Request.RESTART):
+            return
+        try:
+            self._batches.by_name_or_source(order.batch, order.url and source_of_url(order.url))
+        except UnknownBatch as unknown:
+            field, value = ("batch", order.batch) if order.batch else ("url", order.url)
+            problem = FieldProblem(field, repr(value), str(unknown))
+            raise OrderRefused(f"Work order {order.id!r} refused", (problem,)) from unknown
+
+    def _with_priority(self, order: WorkOrder) -> WorkOrder:
+        if order.ra_deg is None or order.dec_deg is None or order.priority is not None:
+            return order
+        score = priority(order.ra_deg, order.dec_deg, self._site, order.ordered_at, self._clock.utc())
+        return replace(order, priority=score)
+
+
+def _identity(payload: object) -> str:
+    if isinstance(payload, dict):
+        return f"{payload.get('user')}/{payload.get('id')}"[:200]
+    return type(payload).__name__

@@ -1,0 +1,591 @@
+"""File batches in the database: the pipeline's `BatchStore`, and how batches are opened, named and found."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.model.batch import (
+    SUCCESS,
+    Combination,
+    Exposure,
+    FileBatch,
+    LeftOut,
+    NewCombination,
+    NewExposure,
+    Problem,
+    ProductKind,
+    Severity,
+    Status,
+    StepRun,
+)
+from app.model.errors import UnknownBatch
+from app.model.frame import FrameKind, Recognition
+from app.model.work_order import source_of_url
+from app.store.engine import Database
+from app.store.tables import (
+    BatchExposureRow,
+    CombinationExposureRow,
+    CombinationRow,
+    CombinationUseRow,
+    CorrectionRow,
+    ExposureRow,
+    FileBatchRow,
+    LeftOutRow,
+    StatusCodeRow,
+    StepRunRow,
+    columns_of,
+    storable,
+)
+
+#: Most names of batches that an error lists.
+NAMES_LISTED = 10
+
+T = TypeVar("T")
+
+#: Values in one IN (...): SQLite and PostgreSQL take some ten thousand.
+_CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """File batches in the database; implements `app.model.ports.BatchStore`.
+
+    Every method is one short transaction and raises `StoreError` when the database cannot be used, and
+    `UnknownBatch` for a key that is not in it.
+    """
+
+    database: Database
+
+    def open_batch(self, source: str, folder_root: Path) -> FileBatch:
+        """Find the batch of a source, or make it.
+
+        A known batch that is opened with another root gets a folder there and a fresh target generation; the
+        products in its old folder stay where they are, and only those which other batches used stay recorded.
+
+        Parameters
+        ----------
+        source : str
+            Folder, ``file://`` URL or URL of the frames.
+        folder_root : Path
+            Where the batch's folder is, or is to be.
+        """
+        source = _canonical(source)
+        root = folder_root.absolute()
+        with self.database.writing() as session:
+            row = session.scalar(select(FileBatchRow).where(FileBatchRow.source == source).with_for_update())
+            if row is None:
+                row = self._new_batch(session, source, root)
+            elif Path(row.folder) != root / row.name:
+                _relocate(session, row, root / row.name)
+            return _batch(row)
+
+    def by_name_or_source(self, batch: str | None, url: str | None) -> FileBatch:
+        """The batch of that name, or source, or both.
+
+        Raises
+        ------
+        UnknownBatch
+            If there is none; its sentence lists those that are known, newest first.
+        """
+        with self.database.reading() as session:
+            rows = session.scalars(select(FileBatchRow).order_by(FileBatchRow.key.desc())).all()
+        source = None if url is None else _canonical(url)
+        for row in rows:
+            if (batch, source) != (None, None) and batch in (None, row.name) and source in (None, row.source):
+                return _batch(row)
+        asked = " from ".join(text for text in (batch, url) if text is not None) or "without name and source"
+        raise UnknownBatch(f"No batch {asked} is known: {_known([row.name for row in rows])}")
+
+    def all(self) -> tuple[FileBatch, ...]:
+        """All batches, newest first."""
+        with self.database.reading() as session:
+            rows = session.scalars(select(FileBatchRow).order_by(FileBatchRow.key.desc()))
+            return tuple(_batch(row) for row in rows)
+
+    def begin_restart(self, batch: int) -> FileBatch:
+        """Aim at a fresh generation; what an earlier, unfinished restart recorded is removed."""
+        with self.database.writing() as session:
+            row = _row(session, batch)
+            session.execute(
+                delete(CombinationRow).where(
+                    CombinationRow.batch == batch, CombinationRow.generation > row.generation, ~_is_used_by_others()
+                )
+            )
+            row.target_generation = max(row.target_generation, row.generation + 1)
+            return _batch(row)
+
+    def correct(self, checksum: str, kind: FrameKind, who: str) -> None:
+        """Record that an operator knows better what a file is; the next run recognises it so."""
+        with self.database.writing() as session:
+            session.merge(CorrectionRow(checksum=checksum, kind=kind.value, who=who, at=self.database.clock.utc()))
+
+    def batch(self, batch: int) -> FileBatch:
+        """The batch as it is now."""
+        with self.database.reading() as session:
+            return _batch(_row(session, batch))
+
+    def set_status(self, batch: int, status: Status) -> None:
+        """Record how the batch stands."""
+        with self.database.writing() as session:
+            _row(session, batch).status = status.value
+
+    def set_exposures(self, batch: int, exposures: Sequence[NewExposure]) -> None:
+        """Make exactly these the exposures of the batch.
+
+        One that is known by checksum and file keeps its key and gets the facts and the kind that are given now.
+        """
+        with self.database.writing() as session:
+            _row(session, batch)
+            known = _known_exposures(session, exposures)
+            for exposure in exposures:
+                row = known.setdefault(_identity(exposure), ExposureRow())
+                _set_exposure(row, exposure)
+            session.add_all(known.values())
+            session.flush()
+            session.execute(delete(BatchExposureRow).where(BatchExposureRow.batch == batch))
+            members = {known[_identity(exposure)].key: str(exposure.path) for exposure in exposures}
+            _insert(
+                session,
+                BatchExposureRow,
+                [{"batch": batch, "exposure": key, "path": path} for key, path in members.items()],
+            )
+
+    def exposures(self, batch: int, kind: FrameKind | None = None) -> tuple[Exposure, ...]:
+        """Exposures of the batch, of one kind or all, by start of exposure (unknown ones last), then by file."""
+        query = (
+            select(ExposureRow, BatchExposureRow.path)
+            .join(BatchExposureRow, BatchExposureRow.exposure == ExposureRow.key)
+            .where(BatchExposureRow.batch == batch)
+        )
+        if kind is not None:
+            query = query.where(ExposureRow.kind == kind.value)
+        with self.database.reading() as session:
+            found = [_exposure(row, path) for row, path in session.execute(query)]
+        # Sorted here, because databases differ in how they sort text and what is missing.
+        return tuple(sorted(found, key=_by_start))
+
+    def corrections(self) -> dict[str, FrameKind]:
+        """Kinds that operators gave to files, by checksum."""
+        with self.database.reading() as session:
+            return {row.checksum: FrameKind(row.kind) for row in session.scalars(select(CorrectionRow))}
+
+    def set_left_out(self, batch: int, left_out: Sequence[LeftOut]) -> None:
+        """Replace the list of files that take no part."""
+        with self.database.writing() as session:
+            _row(session, batch)
+            session.execute(delete(LeftOutRow).where(LeftOutRow.batch == batch))
+            _insert(session, LeftOutRow, [{"batch": batch, "file": one.file, "reason": one.reason} for one in left_out])
+
+    def left_out(self, batch: int) -> tuple[LeftOut, ...]:
+        """Files that take no part, in the order in which they were given."""
+        query = select(LeftOutRow).where(LeftOutRow.batch == batch).order_by(LeftOutRow.key)
+        with self.database.reading() as session:
+            return tuple(LeftOut(row.file, row.reason) for row in session.scalars(query))
+
+    def find(self, batch: int, recipe: str) -> Combination | None:
+        """The combination of the batch's target generation that was made by this recipe."""
+        with self.database.reading() as session:
+            found = _combinations(session, *_of_target(batch), CombinationRow.recipe == recipe)
+        return found[0] if found else None
+
+    def combinations(self, batch: int, kind: ProductKind | None = None) -> tuple[Combination, ...]:
+        """Combinations of the target generation, in the order in which they were recorded."""
+        which = () if kind is None else (CombinationRow.kind == kind.value,)
+        with self.database.reading() as session:
+            return _combinations(session, *_of_target(batch), *which)
+
+    def library(self, kind: ProductKind, other_than: int) -> tuple[Combination, ...]:
+        """Masters of that kind of other batches' shown generations, newest first."""
+        with self.database.reading() as session:
+            found = _combinations(
+                session,
+                CombinationRow.batch != other_than,
+                CombinationRow.kind == kind.value,
+                CombinationRow.generation == FileBatchRow.generation,
+            )
+        return found[::-1]
+
+    def record(self, batch: int, made: NewCombination) -> Combination:
+        """Record a combination in the target generation.
+
+        One with the same recipe is replaced and keeps its key, so that what was made with it still says so; one of
+        another recipe at the same path is gone.
+        """
+        with self.database.writing() as session:
+            generation = _row(session, batch).target_generation
+            same_set = (CombinationRow.batch == batch, CombinationRow.generation == generation)
+            session.execute(
+                delete(CombinationRow).where(
+                    *same_set, CombinationRow.path == made.path.as_posix(), CombinationRow.recipe != made.recipe
+                )
+            )
+            row = session.scalar(select(CombinationRow).where(*same_set, CombinationRow.recipe == made.recipe))
+            if row is None:
+                row = CombinationRow(batch=batch, generation=generation, is_superseded=False)
+                session.add(row)
+            self._set_combination(row, made)
+            session.flush()
+            _set_links(session, row.key, made)
+            session.expire(row)  # to be returned as the database keeps it
+            return _combinations(session, CombinationRow.key == row.key)[0]
+
+    def record_measurement(self, combination: int, checksum: str, qc: dict[str, Any], wcs: dict[str, Any]) -> None:
+        """Record what astrometry and quality measured, in place of what was known before, and the new checksum."""
+        with self.database.writing() as session:
+            row = session.get_one(CombinationRow, combination)
+            row.checksum = checksum
+            row.qc = qc
+            row.wcs = wcs
+
+    def forget(self, batch: int, keep: Sequence[int]) -> tuple[Combination, ...]:
+        """Remove the target generation's combinations that are not in `keep`; return what was removed."""
+        kept = frozenset(keep)
+        with self.database.writing() as session:
+            gone = tuple(one for one in _combinations(session, *_of_target(batch)) if one.key not in kept)
+            _remove(session, [one.key for one in gone])
+        return gone
+
+    def promote(self, batch: int) -> None:
+        """Make the target generation the shown one and remove the older ones' combinations.
+
+        Those which other batches used stay recorded, superseded.
+        """
+        with self.database.writing() as session:
+            row = _row(session, batch)
+            row.generation = row.target_generation
+            older = (CombinationRow.batch == batch, CombinationRow.generation < row.generation)
+            session.execute(delete(CombinationRow).where(*older, ~_is_used_by_others()))
+            session.execute(update(CombinationRow).where(*older).values(is_superseded=True))
+
+    def superseded(self, batch: int) -> tuple[Combination, ...]:
+        """Combinations of generations older than the target one, with their present files."""
+        with self.database.reading() as session:
+            return _combinations(
+                session, CombinationRow.batch == batch, CombinationRow.generation < FileBatchRow.target_generation
+            )
+
+    def used_elsewhere(self, combination: int) -> bool:
+        """Whether another batch's combination uses it."""
+        query = select(CombinationRow.key).where(CombinationRow.key == combination, _is_used_by_others())
+        with self.database.reading() as session:
+            return session.scalar(query) is not None
+
+    def move(self, combination: int, path: str) -> None:
+        """Record that a combination's file lies at another path relative to its batch's folder."""
+        with self.database.writing() as session:
+            session.get_one(CombinationRow, combination).path = path
+
+    def begin_step(self, batch: int, name: str, code: int, description: str) -> int:
+        """Record that a step of the present run begins; until it says otherwise, `code` is how it ended."""
+        with self.database.writing() as session:
+            run = _row(session, batch).run
+            _describe(session, code, description)
+            row = StepRunRow(
+                batch=batch,
+                run=run,
+                name=name,
+                status=Status.RUNNING.value,
+                started_at=self.database.clock.utc(),
+                code=code,
+                problems=[],
+            )
+            session.add(row)
+            session.flush()
+            return row.key
+
+    def end_step(
+        self, step_run: int, status: Status, seconds: float, error: str | None, problems: Sequence[Problem]
+    ) -> None:
+        """Record how the step ended; only one that is done, with problems or without, has the code of success."""
+        with self.database.writing() as session:
+            row = session.get_one(StepRunRow, step_run)
+            row.status = status.value
+            row.seconds = seconds
+            row.error = error
+            row.problems = [asdict(problem) for problem in problems]
+            if status in (Status.DONE, Status.DONE_WITH_PROBLEMS):
+                row.code = SUCCESS
+
+    def begin_run(self, batch: int) -> None:
+        """Begin a new run; a step that an earlier run left RUNNING was killed and is FAILED."""
+        with self.database.writing() as session:
+            _row(session, batch).run += 1
+            session.execute(
+                update(StepRunRow)
+                .where(StepRunRow.batch == batch, StepRunRow.status == Status.RUNNING.value)
+                .values(status=Status.FAILED.value, error="The step was killed before it ended")
+            )
+
+    def steps(self, batch: int) -> tuple[StepRun, ...]:
+        """Steps of the newest run, in order."""
+        query = (
+            select(StepRunRow)
+            .join(FileBatchRow, FileBatchRow.key == StepRunRow.batch)
+            .where(StepRunRow.batch == batch, StepRunRow.run == FileBatchRow.run)
+            .order_by(StepRunRow.key)
+        )
+        with self.database.reading() as session:
+            return tuple(_step(row) for row in session.scalars(query))
+
+    def _new_batch(self, session: Session, source: str, root: Path) -> FileBatchRow:
+        taken = {name.casefold() for name in session.scalars(select(FileBatchRow.name))}
+        name = _free_name(_name_of(source), taken)
+        row = FileBatchRow(
+            source=source,
+            name=name,
+            folder=str(root / name),
+            status=Status.WAITING.value,
+            generation=0,
+            target_generation=1,
+            run=0,
+            created_at=self.database.clock.utc(),
+        )
+        try:
+            with session.begin_nested():
+                session.add(row)
+        except IntegrityError:  # another process made it, or took the name, since this transaction began
+            other = session.scalar(select(FileBatchRow).where(FileBatchRow.source == source))
+            return other or self._new_batch(session, source, root)
+        return row
+
+    def _set_combination(self, row: CombinationRow, made: NewCombination) -> None:
+        row.kind = made.kind.value
+        row.path = made.path.as_posix()
+        row.recipe = made.recipe
+        row.checksum = made.checksum
+        row.parameters = made.parameters
+        row.qc = made.qc
+        row.wcs = made.wcs
+        row.made_at = self.database.clock.utc()
+        for name, value in columns_of(made.facts).items():
+            setattr(row, name, value)
+
+
+def _canonical(source: str) -> str:
+    """One spelling for each source: a ``file://`` URL is its path, and a slash at the end means nothing."""
+    source = storable(source_of_url(source))
+    return source if urlsplit(source).netloc else str(PurePath(source))
+
+
+def _name_of(source: str) -> str:
+    """Last part of a source, fit to be a folder's name everywhere."""
+    last = PurePath(urlsplit(source).path if urlsplit(source).netloc else source).name
+    return re.sub(r"[^\w.-]+", "_", last).strip("._-")[:100] or "batch"
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    number = 1
+    free = name
+    while free.casefold() in taken:
+        number += 1
+        free = f"{name}-{number}"
+    return free
+
+
+def _known(names: Sequence[str]) -> str:
+    if not names:
+        return 'none is known yet, so begin with a "calibrate_file_batch" order'
+    more = f" and {len(names) - NAMES_LISTED} more" if len(names) > NAMES_LISTED else ""
+    return f"name one of {', '.join(names[:NAMES_LISTED])}{more}"
+
+
+def _row(session: Session, batch: int) -> FileBatchRow:
+    row = session.get(FileBatchRow, batch)
+    if row is None:
+        raise UnknownBatch(f"No batch has the number {batch}: list the batches and name one of them")
+    return row
+
+
+def _batch(row: FileBatchRow) -> FileBatch:
+    return FileBatch(
+        row.key,
+        row.name,
+        row.source,
+        Path(row.folder),
+        Status(row.status),
+        row.generation,
+        row.target_generation,
+        row.created_at,
+    )
+
+
+def _relocate(session: Session, row: FileBatchRow, folder: Path) -> None:
+    """Begin anew in another folder; combinations that other batches used keep their files by absolute paths."""
+    session.execute(delete(CombinationRow).where(CombinationRow.batch == row.key, ~_is_used_by_others()))
+    for kept in _combinations(session, CombinationRow.batch == row.key):
+        session.execute(
+            update(CombinationRow)
+            .where(CombinationRow.key == kept.key)
+            .values(path=kept.file.as_posix(), is_superseded=True)
+        )
+    row.folder = str(folder)
+    row.generation = 0
+    row.target_generation += 1
+
+
+def _known_exposures(session: Session, exposures: Sequence[NewExposure]) -> dict[tuple[str, str], ExposureRow]:
+    checksums = sorted({exposure.checksum for exposure in exposures})
+    wanted = {_identity(exposure) for exposure in exposures}
+    rows = (
+        row
+        for chunk in _chunks(checksums)
+        for row in session.scalars(select(ExposureRow).where(ExposureRow.checksum.in_(chunk)))
+    )
+    return {(row.checksum, row.file): row for row in rows if (row.checksum, row.file) in wanted}
+
+
+def _identity(exposure: NewExposure) -> tuple[str, str]:
+    return exposure.checksum, storable(exposure.file)
+
+
+def _set_exposure(row: ExposureRow, exposure: NewExposure) -> None:
+    row.file = exposure.file
+    row.checksum = exposure.checksum
+    row.kind = exposure.recognition.kind.value
+    row.subtype = exposure.recognition.subtype
+    row.confidence = exposure.recognition.confidence
+    row.reason = exposure.recognition.reason
+    for name, value in columns_of(exposure.facts).items():
+        setattr(row, name, value)
+
+
+def _exposure(row: ExposureRow, path: str) -> Exposure:
+    recognition = Recognition(FrameKind(row.kind), row.reason, row.confidence, row.subtype)
+    return Exposure(row.file, Path(path), row.checksum, row.facts(), recognition, row.key)
+
+
+def _by_start(exposure: Exposure) -> tuple[bool, float, str]:
+    started_at = exposure.facts.started_at
+    return started_at is None, 0.0 if started_at is None else started_at.timestamp(), exposure.file
+
+
+def _of_target(batch: int) -> tuple[ColumnElement[bool], ...]:
+    return CombinationRow.batch == batch, CombinationRow.generation == FileBatchRow.target_generation
+
+
+def _is_used_by_others() -> ColumnElement[bool]:
+    """Whether the combination in question is used by one of another batch."""
+    user = select(CombinationRow.key, CombinationRow.batch).subquery("user_combination")
+    return (
+        select(CombinationUseRow.used)
+        .join(user, user.c.key == CombinationUseRow.combination)
+        .where(CombinationUseRow.used == CombinationRow.key, user.c.batch != CombinationRow.batch)
+        .correlate(CombinationRow)
+        .exists()
+    )
+
+
+def _combinations(session: Session, *which: ColumnElement[bool]) -> tuple[Combination, ...]:
+    """Combinations in the order of their keys; conditions may be about their batches too."""
+    of_batch = FileBatchRow.key == CombinationRow.batch
+    rows = session.execute(
+        select(CombinationRow, FileBatchRow).join(FileBatchRow, of_batch).where(*which).order_by(CombinationRow.key)
+    ).all()
+    made_of = session.execute(
+        select(CombinationExposureRow.combination, ExposureRow.key, ExposureRow.file)
+        .join(ExposureRow, ExposureRow.key == CombinationExposureRow.exposure)
+        .join(CombinationRow, CombinationRow.key == CombinationExposureRow.combination)
+        .join(FileBatchRow, of_batch)
+        .where(*which)
+        .order_by(CombinationExposureRow.position)
+    )
+    exposures: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
+    for combination, key, file in made_of:
+        exposures[combination].append((key, file))
+    made_with = session.execute(
+        select(CombinationUseRow.combination, CombinationUseRow.used)
+        .join(CombinationRow, CombinationRow.key == CombinationUseRow.combination)
+        .join(FileBatchRow, of_batch)
+        .where(*which)
+        .order_by(CombinationUseRow.position)
+    )
+    uses: defaultdict[int, list[int]] = defaultdict(list)
+    for combination, used in made_with:
+        uses[combination].append(used)
+    return tuple(_combination(row, _batch(batch), exposures[row.key], uses[row.key]) for row, batch in rows)
+
+
+def _combination(
+    row: CombinationRow, batch: FileBatch, exposures: Sequence[tuple[int, str]], uses: Sequence[int]
+) -> Combination:
+    folder = batch.folder if row.generation <= batch.generation else batch.working_folder
+    return Combination(
+        kind=ProductKind(row.kind),
+        path=Path(row.path),
+        recipe=row.recipe,
+        checksum=row.checksum,
+        facts=row.facts(),
+        exposures=tuple(key for key, _ in exposures),
+        uses=tuple(uses),
+        parameters=row.parameters,
+        qc=row.qc,
+        wcs=row.wcs,
+        key=row.key,
+        batch=row.batch,
+        file=folder / row.path,
+        made_at=row.made_at,
+        inputs=tuple(file for _, file in exposures),
+    )
+
+
+def _set_links(session: Session, combination: int, made: NewCombination) -> None:
+    session.execute(delete(CombinationExposureRow).where(CombinationExposureRow.combination == combination))
+    session.execute(delete(CombinationUseRow).where(CombinationUseRow.combination == combination))
+    _insert(
+        session,
+        CombinationExposureRow,
+        [
+            {"combination": combination, "exposure": key, "position": position}
+            for position, key in enumerate(dict.fromkeys(made.exposures))
+        ],
+    )
+    _insert(
+        session,
+        CombinationUseRow,
+        [
+            {"combination": combination, "used": key, "position": position}
+            for position, key in enumerate(dict.fromkeys(made.uses))
+        ],
+    )
+
+
+def _remove(session: Session, combinations: Sequence[int]) -> None:
+    for chunk in _chunks(combinations):
+        session.execute(delete(CombinationRow).where(CombinationRow.key.in_(chunk)))
+
+
+def _describe(session: Session, code: int, description: str) -> None:
+    """Put a step's code into the table of codes, or give it its present description."""
+    row = session.get(StatusCodeRow, code)
+    if row is not None:
+        row.description = description
+        return
+    try:
+        with session.begin_nested():
+            session.add(StatusCodeRow(number=code, description=description))
+    except IntegrityError:  # another process put it there since
+        return
+
+
+def _step(row: StepRunRow) -> StepRun:
+    problems = tuple(Problem(**{**one, "severity": Severity(one["severity"])}) for one in row.problems)
+    return StepRun(row.name, Status(row.status), row.started_at, row.seconds, row.code, row.error, problems)
+
+
+def _insert(session: Session, table: type[Any], rows: Sequence[dict[str, Any]]) -> None:
+    if rows:  # an empty list would insert one row of defaults
+        session.execute(insert(table), rows)
+
+
+def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))

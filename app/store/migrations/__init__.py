@@ -1,0 +1,1 @@
+"""The history of the tables: one module per revision under `versions`, run by Alembic."""

@@ -1,0 +1,263 @@
+"""Small stand-ins for what tests do not want to be real; contract tests keep them honest."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePath
+from typing import Any
+
+from app.model.batch import (
+    SUCCESS,
+    Combination,
+    Exposure,
+    FileBatch,
+    LeftOut,
+    NewCombination,
+    NewExposure,
+    Problem,
+    ProductKind,
+    Status,
+    StepRun,
+)
+from app.model.errors import UnknownBatch
+from app.model.frame import FrameKind
+from app.model.work_order import source_of_url
+
+
+@dataclass(slots=True)
+class FakeClock:
+    """A clock that moves only when it is told to."""
+
+    now: datetime = datetime(2026, 3, 14, 20, 0, tzinfo=UTC)
+
+    def utc(self) -> datetime:
+        return self.now
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def advance(self, **duration: float) -> None:
+        self.now += timedelta(**duration)
+
+
+@dataclass(slots=True)
+class _Made:
+    """A combination and the generation it belongs to."""
+
+    key: int
+    batch: int
+    generation: int
+    value: NewCombination
+    made_at: datetime
+
+
+@dataclass(slots=True)
+class _Step:
+    """A step and the run it belongs to."""
+
+    batch: int
+    run: int
+    value: StepRun
+
+
+@dataclass(slots=True)
+class MemoryBatches:
+    """A `BatchStore` in memory, with the few methods of `Batches` that set a test's scene."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    _batches: dict[int, FileBatch] = field(default_factory=dict)
+    _runs: dict[int, int] = field(default_factory=dict)
+    _known: dict[tuple[str, str], Exposure] = field(default_factory=dict)
+    _members: dict[int, dict[int, Path]] = field(default_factory=dict)
+    _left_out: dict[int, tuple[LeftOut, ...]] = field(default_factory=dict)
+    _corrections: dict[str, FrameKind] = field(default_factory=dict)
+    _made: dict[int, _Made] = field(default_factory=dict)
+    _made_count: int = 0
+    _steps: list[_Step] = field(default_factory=list)
+
+    def open_batch(self, source: str, folder_root: Path) -> FileBatch:
+        source = str(PurePath(source_of_url(source)))
+        for batch in self._batches.values():
+            if batch.source == source:
+                return self._relocated(batch, folder_root / batch.name)
+        taken = {batch.name for batch in self._batches.values()}
+        name, number = PurePath(source).name, 1
+        while name in taken:
+            number += 1
+            name = f"{PurePath(source).name}-{number}"
+        key = len(self._batches) + 1
+        made = FileBatch(key, name, source, folder_root / name, Status.WAITING, 0, 1, self.clock.utc())
+        self._batches[key] = made
+        return made
+
+    def _relocated(self, batch: FileBatch, folder: Path) -> FileBatch:
+        if batch.folder != folder:
+            self._remove([made for made in self._of(batch.key) if not self.used_elsewhere(made.key)])
+            for made in self._of(batch.key):
+                made.value = replace(made.value, path=self._value(made).file)
+            target = batch.target_generation + 1
+            self._batches[batch.key] = replace(batch, folder=folder, generation=0, target_generation=target)
+        return self._batches[batch.key]
+
+    def begin_restart(self, batch: int) -> FileBatch:
+        known = self.batch(batch)
+        unfinished = [made for made in self._of(batch) if made.generation > known.generation]
+        self._remove([made for made in unfinished if not self.used_elsewhere(made.key)])
+        target = max(known.target_generation, known.generation + 1)
+        self._batches[batch] = replace(known, target_generation=target)
+        return self._batches[batch]
+
+    def correct(self, checksum: str, kind: FrameKind, who: str) -> None:
+        self._corrections[checksum] = kind
+
+    def batch(self, batch: int) -> FileBatch:
+        if batch not in self._batches:
+            raise UnknownBatch(f"No batch has the number {batch}")
+        return self._batches[batch]
+
+    def set_status(self, batch: int, status: Status) -> None:
+        self._batches[batch] = replace(self.batch(batch), status=status)
+
+    def set_exposures(self, batch: int, exposures: Sequence[NewExposure]) -> None:
+        self.batch(batch)
+        members = {}
+        for new in exposures:
+            identity = new.checksum, new.file
+            key = self._known[identity].key if identity in self._known else len(self._known) + 1
+            values = {name.name: getattr(new, name.name) for name in fields(NewExposure)}
+            self._known[identity] = Exposure(**values, key=key)
+            members[key] = new.path
+        self._members[batch] = members
+
+    def exposures(self, batch: int, kind: FrameKind | None = None) -> tuple[Exposure, ...]:
+        members = self._members.get(batch, {})
+        found = [replace(one, path=members[one.key]) for one in self._known.values() if one.key in members]
+        chosen = [one for one in found if kind is None or one.recognition.kind is kind]
+        latest = datetime.max.replace(tzinfo=UTC)
+        return tuple(sorted(chosen, key=lambda one: (one.facts.started_at or latest, one.file)))
+
+    def corrections(self) -> dict[str, FrameKind]:
+        return dict(self._corrections)
+
+    def set_left_out(self, batch: int, left_out: Sequence[LeftOut]) -> None:
+        self.batch(batch)
+        self._left_out[batch] = tuple(left_out)
+
+    def left_out(self, batch: int) -> tuple[LeftOut, ...]:
+        return self._left_out.get(batch, ())
+
+    def find(self, batch: int, recipe: str) -> Combination | None:
+        return next((one for one in self.combinations(batch) if one.recipe == recipe), None)
+
+    def combinations(self, batch: int, kind: ProductKind | None = None) -> tuple[Combination, ...]:
+        found = [self._value(made) for made in self._of_target(batch)]
+        return tuple(one for one in found if kind in (None, one.kind))
+
+    def library(self, kind: ProductKind, other_than: int) -> tuple[Combination, ...]:
+        shown = [made for made in self._made.values() if made.generation == self._batches[made.batch].generation]
+        found = [self._value(made) for made in shown if made.batch != other_than and made.value.kind is kind]
+        return tuple(reversed(found))
+
+    def record(self, batch: int, made: NewCombination) -> Combination:
+        generation = self.batch(batch).target_generation
+        known = self._of_target(batch)
+        self._remove([one for one in known if one.value.path == made.path and one.value.recipe != made.recipe])
+        row = next((one for one in known if one.value.recipe == made.recipe), None)
+        if row is None:
+            self._made_count += 1
+            row = _Made(self._made_count, batch, generation, made, self.clock.utc())
+        row.value, row.made_at = _kept(made), self.clock.utc()
+        self._made[row.key] = row
+        return self._value(row)
+
+    def record_measurement(self, combination: int, checksum: str, qc: dict[str, Any], wcs: dict[str, Any]) -> None:
+        made = self._made[combination]
+        made.value = _kept(replace(made.value, checksum=checksum, qc=qc, wcs=wcs))
+
+    def forget(self, batch: int, keep: Sequence[int]) -> tuple[Combination, ...]:
+        gone = [made for made in self._of_target(batch) if made.key not in keep]
+        values = tuple(self._value(made) for made in gone)
+        self._remove(gone)
+        return values
+
+    def promote(self, batch: int) -> None:
+        known = self.batch(batch)
+        self._batches[batch] = replace(known, generation=known.target_generation)
+        older = [made for made in self._of(batch) if made.generation < known.target_generation]
+        self._remove([made for made in older if not self.used_elsewhere(made.key)])
+
+    def superseded(self, batch: int) -> tuple[Combination, ...]:
+        target = self.batch(batch).target_generation
+        return tuple(self._value(made) for made in self._of(batch) if made.generation < target)
+
+    def used_elsewhere(self, combination: int) -> bool:
+        batch = self._made[combination].batch
+        return any(combination in made.value.uses and made.batch != batch for made in self._made.values())
+
+    def move(self, combination: int, path: str) -> None:
+        made = self._made[combination]
+        made.value = replace(made.value, path=Path(path))
+
+    def begin_step(self, batch: int, name: str, code: int, description: str) -> int:
+        self.batch(batch)
+        value = StepRun(name, Status.RUNNING, self.clock.utc(), None, code)
+        self._steps.append(_Step(batch, self._runs.get(batch, 0), value))
+        return len(self._steps)
+
+    def end_step(
+        self, step_run: int, status: Status, seconds: float, error: str | None, problems: Sequence[Problem]
+    ) -> None:
+        step = self._steps[step_run - 1]
+        code = SUCCESS if status in (Status.DONE, Status.DONE_WITH_PROBLEMS) else step.value.code
+        step.value = replace(
+            step.value, status=status, seconds=seconds, code=code, error=error, problems=tuple(problems)
+        )
+
+    def begin_run(self, batch: int) -> None:
+        self.batch(batch)
+        self._runs[batch] = self._runs.get(batch, 0) + 1
+        for step in self._steps:
+            if step.batch == batch and step.value.status is Status.RUNNING:
+                step.value = replace(step.value, status=Status.FAILED, error="The step was killed before it ended")
+
+    def steps(self, batch: int) -> tuple[StepRun, ...]:
+        run = self._runs.get(batch, 0)
+        return tuple(step.value for step in self._steps if (step.batch, step.run) == (batch, run))
+
+    def _of(self, batch: int) -> list[_Made]:
+        return [made for made in self._made.values() if made.batch == batch]
+
+    def _of_target(self, batch: int) -> list[_Made]:
+        target = self.batch(batch).target_generation
+        return [made for made in self._of(batch) if made.generation == target]
+
+    def _remove(self, gone: Sequence[_Made]) -> None:
+        keys = {made.key for made in gone}
+        for key in keys:
+            del self._made[key]
+        for made in self._made.values():
+            made.value = replace(made.value, uses=tuple(used for used in made.value.uses if used not in keys))
+
+    def _value(self, made: _Made) -> Combination:
+        batch = self._batches[made.batch]
+        folder = batch.folder if made.generation <= batch.generation else batch.working_folder
+        names = {exposure.key: exposure.file for exposure in self._known.values()}
+        values = {name.name: getattr(made.value, name.name) for name in fields(NewCombination)}
+        return Combination(
+            **values,
+            key=made.key,
+            batch=made.batch,
+            file=folder / made.value.path,
+            made_at=made.made_at,
+            inputs=tuple(names[key] for key in made.value.exposures),
+        )
+
+
+def _kept(made: NewCombination) -> NewCombination:
+    """What a database gives back: JSON has no tuples, and shares nothing with the caller."""
+    parameters, qc, wcs = json.loads(json.dumps([made.parameters, made.qc, made.wcs], allow_nan=False))
+    return replace(made, parameters=parameters, qc=qc, wcs=wcs)

@@ -1,0 +1,75 @@
+"""The doctor finds what is missing and says what to do; nothing stops it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from packaging.requirements import Requirement
+
+from app.commands.doctor import Finding, describe, examine, free_disk, missing_libraries, packages, required
+from app.model.errors import StoreError
+
+
+def by_name(findings):
+    return {finding.name: finding for finding in findings}
+
+
+def test_required_packages_are_those_of_the_distribution_and_are_here():
+    wanted = required()
+    assert {"numpy", "astropy", "PySide6-Essentials"} <= {one.name for one in wanted}
+    assert packages(wanted).is_good
+
+
+@pytest.mark.parametrize(
+    ("requirement", "sentence"),
+    [("no-such-package>=1", "no-such-package is not installed"), ("numpy<1", "but <1 is required")],
+)
+def test_package_problem_is_named(requirement, sentence):
+    finding = packages([Requirement(requirement)])
+    assert not finding.is_good
+    assert sentence in finding.found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has these libraries")
+def test_missing_library_names_its_package():
+    assert missing_libraries({"libc.so.6": "libc6", "libno-such.so.9": "libno-such9"}) == ("libno-such9",)
+
+
+def test_failing_probe_is_a_finding_among_others():
+    def database():
+        raise StoreError("the database is gone: mount the disk")
+
+    findings = by_name(examine({"Database": database, "Mail": lambda: Finding("Mail", True, "0 waiting")}))
+    assert findings["Database"].found == "the database is gone: mount the disk"
+    assert not findings["Database"].is_good
+    assert findings["Mail"].is_good
+    assert findings["Python"].is_good
+    assert "MISSING  Database: the database is gone" in describe(findings.values())
+
+
+def test_bug_in_a_probe_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        examine({"Bug": lambda: Finding("Bug", bool(1 // 0), "")})
+
+
+def test_optional_tools_are_no_fault(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    tool = by_name(examine())["solve-field"]
+    assert tool.is_good
+    assert tool.found.startswith("not installed (optional")
+
+
+def test_disk_too_small_is_named(tmp_path):
+    planned = tmp_path / "not" / "yet"
+    assert free_disk(planned, least_gb=0.0).is_good
+    full = free_disk(planned, least_gb=1e9)
+    assert not full.is_good
+    assert str(tmp_path) in full.remedy
+    assert not planned.exists()
+
+
+def test_doctor_imports_no_qt():
+    code = "import sys, app.commands.doctor; app.commands.doctor.examine(); sys.exit('PySide6' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
