@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "logs_warnings: the test makes `app` log warnings or errors on purpose")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real frames and headers beside the checkout; most of them have no licence to be copied."""
     folder = CHECKOUT.parent / "shared"

@@ -1,7 +1,8 @@
 """`cupola doctor`: what is installed, what is missing, and what to do about it.
 
-Settings, database, mail and disk are asked by callables that the start-up hands in, so that a broken settings file
-is one finding among others. Imports nothing of Qt: it asks the loader for Qt's system libraries instead.
+Settings, database, mail and disk are asked by callables, so that a broken settings file is one finding among others.
+Imports nothing of Qt: it asks the loader for Qt's system libraries instead. The launcher asks this module too, before
+anything is known to work, so what is heavy is imported where it is used.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import shutil
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -66,6 +67,15 @@ class Finding:
 
 
 Probe = Callable[[], Finding]
+
+
+def run(*, as_json: bool) -> int:
+    """Print the findings; 1 when something is missing that Cupola needs."""
+    from app.commands.console import DONE, FAILED, give
+
+    findings = examine(_observatory())
+    give([asdict(finding) for finding in findings], describe(findings), as_json=as_json)
+    return DONE if all(finding.is_good for finding in findings) else FAILED
 
 
 def examine(further: Mapping[str, Probe] | None = None) -> list[Finding]:
@@ -153,6 +163,39 @@ def free_disk(folder: Path, least_gb: float = LEAST_FREE_GB) -> Finding:
     is_good = free_gb >= least_gb and os.access(existing, os.W_OK)
     remedy = f"make room for {least_gb:.0f} GB in {existing} and allow writing, or choose another repository"
     return Finding("Disk", is_good, f"{free_gb:.1f} GB free for {folder}", "" if is_good else remedy)
+
+
+def _observatory() -> dict[str, Probe]:
+    """Probes of what the settings name; of the settings alone when they cannot be read."""
+    from app.bootstrap import database_url, repository_of, settings_file
+    from app.model.settings import read_settings
+
+    def settings() -> Finding:
+        read_settings(settings_file())
+        state = "is good" if settings_file().exists() else "does not exist: the defaults are in force"
+        return Finding("Settings", True, f"{settings_file()} {state}")
+
+    try:
+        values = read_settings(settings_file())
+    except ObservatoryError:
+        return {"Settings": settings}
+    return {
+        "Settings": settings,
+        "Database and mail": lambda: _database(database_url(values)),
+        "Disk": lambda: free_disk(repository_of(values)),
+    }
+
+
+def _database(url: str) -> Finding:
+    """Whether the database opens, and how many mails wait in it; one that is not there yet is not made."""
+    from app.bootstrap import open_observatory
+
+    name = "Database and mail"
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        return Finding(name, True, f"{url.removeprefix('sqlite:///')} is made at the first use")
+    with open_observatory() as observatory:
+        waiting = observatory.outbox.waiting_count()
+        return Finding(name, True, f"{observatory.database.name} opens, {waiting} mail(s) wait to be sent")
 
 
 def _asked(name: str, probe: Probe) -> Finding:

@@ -196,7 +196,7 @@ def _hdus(stream: IO[bytes] | gzip.GzipFile, path: Path) -> Iterator[_Hdu]:
 
 def _header_text(stream: IO[bytes] | gzip.GzipFile, path: Path, *, first: bool) -> str | None:
     """The records before END; None where no further extension begins."""
-    text = b""
+    text = bytearray()
     for _ in range(_MOST_BLOCKS):
         block = stream.read(_BLOCK)
         if not text and not block.startswith(b"SIMPLE" if first else b"XTENSION"):
@@ -269,8 +269,6 @@ def _data_bytes(header: Header) -> int:
     axes = [_count(header, f"NAXIS{axis}") for axis in range(1, _count(header, "NAXIS") + 1)]
     if not axes:
         return 0
-    if axes[0] == 0:
-        axes = axes[1:]  # random groups
     pixels = math.prod(axes) + _count(header, "PCOUNT")
     return abs(_count(header, "BITPIX")) // 8 * max(_count(header, "GCOUNT"), 1) * pixels
 

@@ -127,6 +127,7 @@ def register(
     Returns
     -------
     Alignment
+        Mapping of the moving frame's pixels to the reference's.
 
     Raises
     ------
@@ -156,6 +157,7 @@ def register_sources(moving: Sources, reference: Sources) -> Alignment:
     Returns
     -------
     Alignment
+        Mapping of the moving frame's pixels to the reference's.
 
     Raises
     ------

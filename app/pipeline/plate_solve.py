@@ -39,6 +39,7 @@ _SPARSE = (
 _DEPTHS = (20, 35, 60, 100, 160)  # brightest detections from which quads are made, in turn
 _MAX_DETECTIONS = 200  # more of them, and accidents look like stars
 _MAX_TRIALS = 300  # maps that are tried per depth and parity
+_MIN_FITTED = 4  # fewer stars fix no sky
 _MAX_REFINED = 10  # maps that are refined before a frame is given up
 _MAX_ACCIDENT = 1e-5  # chance of as many matches by accident, above which a map is not refined
 
@@ -339,7 +340,7 @@ def _refined(seed: SkyFit, pixels: NDArray[np.complex128], catalogue: StarCatalo
     for step in range(8):
         ra, dec = fit.sky(pixels.real, pixels.imag)
         star, detection = _nearest(tree, unit_vectors(ra, dec), math.radians(tolerance_px * scale_arcsec / 3600.0))
-        if len(star) < MIN_MATCHED:
+        if len(star) < _MIN_FITTED:
             return None
         x, y, ra, dec = pixels[detection].real, pixels[detection].imag, stars.ra_deg[star], stars.dec_deg[star]
         fit, used = fit_sky(x, y, ra, dec, fit, min(_order(len(star)), 1 + step // 2))

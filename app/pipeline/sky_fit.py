@@ -55,8 +55,10 @@ def to_sky(plane: Plane, centre_ra_deg: float, centre_dec_deg: float) -> tuple[F
 
     Returns
     -------
-    ra_deg, dec_deg : ndarray, float64, shape (stars,)
-        Positions, degrees; right ascension 0 to 360.
+    ra_deg : ndarray, float64, shape (stars,)
+        Right ascension, 0 to 360 degrees.
+    dec_deg : ndarray, float64, shape (stars,)
+        Declination, degrees.
     """
     east, north, centre = np.radians(plane.real), np.radians(plane.imag), np.radians(centre_dec_deg)
     towards = np.cos(centre) - north * np.sin(centre)

@@ -23,17 +23,22 @@ _SCALES_PX = (IN_FOCUS_PX, 2.0, 4.0, 6.0, 9.0, 13.0)
 
 #: A nebula or one very bright star must not decide, nor the many faint peaks.
 _DECIDING_PEAKS = slice(2, 20)
+
+#: Peaks nearer than this belong to one ring, which must not count as many stars.
+_RING_PX = 10.0
+_BINNING_SCALE = 4.0
 _ENOUGH_PX = 1536
 
 _BACKGROUND_BOX_PX = 64
 _LEAST_SIDE_PX = 16
+_LARGE_HOLE_PX = 9
 _CENTRING_ROUNDS = 10
 _PIXELS_AT_ONCE = 2**20
 
 #: A star as wide as 3 windows has 0.9 of the window's variance; more cannot be told from the sky.
 _WIDEST_SEEN = 0.9
 _LEAST_VARIANCE_PX2 = 0.01
-_LEAST_WINDOW_PX = 0.6
+_LEAST_WINDOW_PX = 1.0
 _TYPICAL_STARS = 50
 _NARROWEST_STAR = 0.5
 _APERTURE_FWHM = 1.25
@@ -67,7 +72,7 @@ class Sources:
     snr : ndarray, float64
         Flux over the noise of the background in its circle.
     is_saturated : ndarray, bool
-        A pixel of the core is saturated or masked: not for photometry or centring.
+        A pixel of the core is saturated, or over a tenth of the core is masked: not for photometry or centring.
     background_adu : float
         Median background.
     noise_adu : float
@@ -133,6 +138,7 @@ def detect(
     Returns
     -------
     Sources
+        Brightest first; without stars, none and the background.
 
     Raises
     ------
@@ -181,11 +187,16 @@ def star_scale(image: NDArray[np.float32], mask: NDArray[np.bool_] | None = None
         slice(max(side - _ENOUGH_PX, 0) // 2, (side + min(side, _ENOUGH_PX) + 1) // 2) for side in image.shape
     )
     flat = _flatten(image[middle], None if mask is None else mask[middle])
+    counts, binning = flat.counts, 1
     best_snr, best_px = 0.0, IN_FOCUS_PX
     for scale_px in _SCALES_PX:
-        smoothed = _smooth(flat.counts, scale_px)
+        # Nothing is lost in pixels that are small beside the scale, and much time is won.
+        if scale_px >= _BINNING_SCALE * binning and min(counts.shape) >= 2 * _LEAST_SIDE_PX:
+            counts, binning = _halved(counts), 2 * binning
+        smoothed = _smooth(counts, scale_px / binning)
         noise_adu = _smoothed_noise(smoothed, flat.noise_adu, scale_px)
-        peaks = np.sort(smoothed[_is_peak(smoothed, 5.0 * noise_adu, around_px=2.0 * scale_px)])[::-1]
+        apart_px = 2.0 * scale_px + _RING_PX
+        peaks = np.sort(smoothed[_is_peak(smoothed, 5.0 * noise_adu, around_px=apart_px / binning)])[::-1]
         snr = float(peaks[_DECIDING_PEAKS].sum() / noise_adu) if len(peaks) else 0.0
         if snr > best_snr:
             best_snr, best_px = snr, scale_px
@@ -227,7 +238,21 @@ def _flatten(image: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> _Fla
     counts[is_bad] = np.nan
     noise_adu = float(background.globalrms) or float(np.nanstd(counts))
     counts[sharp_pixels(counts, noise_adu)] = np.nan
-    return _FlatFrame(mend(counts), original, is_bad, float(background.globalback), noise_adu)
+    counts = mend(counts)
+    # What is filled at the rim of a large hole repeats the noise of the rim, and would look like stars.
+    is_large = ndimage.grey_opening(is_bad.view(np.uint8), _LARGE_HOLE_PX, mode="constant", cval=1)
+    counts[(is_large > 0) & is_bad] = 0.0
+    return _FlatFrame(counts, original, is_bad, float(background.globalback), noise_adu)
+
+
+def _halved(counts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means of 2 x 2 pixels; an odd last row or column is left out."""
+    rows, columns = counts.shape[0] // 2 * 2, counts.shape[1] // 2 * 2
+    upper, lower = counts[0:rows:2], counts[1:rows:2]
+    halved: NDArray[np.float32] = np.float32(0.25) * (
+        upper[:, 0:columns:2] + upper[:, 1:columns:2] + lower[:, 0:columns:2] + lower[:, 1:columns:2]
+    )
+    return halved
 
 
 def _smooth(counts: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
@@ -380,7 +405,7 @@ def _typical_sigma(shapes: _Shapes, otherwise_px: float) -> float:
 
 def _cores(flat: _FlatFrame, x: Floats, y: Floats, radius_px: float) -> tuple[Floats, NDArray[np.bool_]]:
     """Highest value of each star's core, and whether over a tenth of the core is masked."""
-    half = max(round(radius_px), 1)
+    half = max(int(radius_px), 1)
     size = 2 * half + 1
     row = np.clip(np.rint(y).astype(np.intp), 0, flat.counts.shape[0] - 1)
     column = np.clip(np.rint(x).astype(np.intp), 0, flat.counts.shape[1] - 1)

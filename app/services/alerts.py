@@ -115,7 +115,7 @@ class AlertHandler(logging.Handler):
                 when = datetime.fromtimestamp(record.created, UTC).isoformat(" ", "seconds")
                 self._outbox.add(self._admins, subject, f"{when}\n{body}")
                 self._mailed.add(subject + body)
-        except Exception:  # logging must never stop the work that logs; `handleError` says so on standard error
+        except Exception:  # noqa: BLE001 - logging never stops the work that logs; standard error has it whole
             self.handleError(record)
         finally:
             self._is_adding = False
@@ -179,7 +179,7 @@ class _Conversation(smtplib.SMTP):
             # Its own choice of a name would ask the name server, for as long as that takes.
             super().__init__(host, port, local_hostname=socket.gethostname(), timeout=total_s)
         except BaseException:
-            self._watch.cancel()
+            self.close()
             raise
 
     def part(self) -> None:
@@ -189,15 +189,19 @@ class _Conversation(smtplib.SMTP):
         self.close()
 
     def getreply(self) -> tuple[int, bytes]:
-        """Read an answer, unless it is too late."""
+        """Read an answer; one that was broken off is no answer, though smtplib would take it for one."""
+        self._refuse_late()
         try:
-            if self._is_late.is_set():
-                raise smtplib.SMTPServerDisconnected("the conversation had to end")
-            return super().getreply()
+            answer = super().getreply()
         except (OSError, smtplib.SMTPServerDisconnected) as error:
-            if self._is_late.is_set():
-                raise TimeoutError(f"no mail taken within {self._total_s:g} s") from error
+            self._refuse_late(error)
             raise
+        self._refuse_late()
+        return answer
+
+    def _refuse_late(self, cause: Exception | None = None) -> None:
+        if self._is_late.is_set():
+            raise TimeoutError(f"no mail taken within {self._total_s:g} s") from cause
 
     def close(self) -> None:
         """Close the connection."""

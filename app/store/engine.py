@@ -69,7 +69,7 @@ class Database:
         StoreError
             If the database cannot be used.
         """
-        with self._explained(), Session(self.engine) as session:
+        with self.explained(), Session(self.engine) as session:
             yield session
 
     @contextmanager
@@ -81,7 +81,7 @@ class Database:
         StoreError
             If the database cannot be used.
         """
-        with self._explained(), Session(_locking(self.engine)) as session, session.begin():
+        with self.explained(), Session(_locking(self.engine)) as session, session.begin():
             yield session
 
     def close(self) -> None:
@@ -89,10 +89,17 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
+        """Turn the database's failures into sentences for the operator; bugs of ours stay what they are.
+
+        Raises
+        ------
+        StoreError
+            If the database cannot be used.
+        """
         try:
             yield
-        except (IntegrityError, DataError):  # a bug of ours, to be seen whole
+        except (IntegrityError, DataError):
             raise
         except (DBAPIError, PoolTimeout) as error:
             raise StoreError(_sentence(self.engine.url, error)) from error
@@ -118,9 +125,9 @@ def open_database(url: str, clock: Clock | None = None) -> Database:
     """
     database = Database(_engine(url), clock or SystemClock())
     try:
-        with database._explained():
+        with database.explained():
             _bring_up_to_date(database)
-    except StoreError:
+    except BaseException:
         database.close()
         raise
     return database
@@ -176,10 +183,9 @@ def _make_folder(url: URL) -> None:
 
 
 def _sqlite_file(url: URL) -> Path | None:
-    """The database's file; None for one in memory, and for SQLite's own ``file:`` URIs."""
-    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
-        return None
-    return Path(url.database)
+    """SQLite's file; None for other databases, for one in memory, and for SQLite's own ``file:`` URIs."""
+    is_file = url.get_backend_name() == "sqlite" and not (url.database or ":memory:").startswith((":", "file:"))
+    return Path(url.database or "") if is_file else None
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, record: object) -> None:
@@ -230,7 +236,7 @@ def _revision(connection: Connection, name: str) -> str | None:
 
 def _back_up(database: Database, connection: Connection, revision: str | None) -> None:
     """Copy an SQLite database beside itself; the caller holds the writer's lock, so it stands still."""
-    file = _sqlite_file(database.engine.url) if connection.dialect.name == "sqlite" else None
+    file = _sqlite_file(database.engine.url)
     if file is None or not inspect(connection).get_table_names():
         return
     backup = file.with_name(f"{file.name}.{revision or 'unknown'}.backup")

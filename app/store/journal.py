@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ class Journal:
     database: Database
 
     def record(self, who: str, what: str, subject: str, detail: dict[str, Any]) -> None:
-        """Write down an action; `detail` is JSON.
+        """Write down an action; `detail` is JSON, in which numbers that JSON does not have become text.
 
         Raises
         ------
@@ -27,7 +28,9 @@ class Journal:
             If the database cannot be used.
         """
         with self.database.writing() as session:
-            session.add(JournalRow(who=who, what=what, subject=subject, detail=detail, at=self.database.clock.utc()))
+            session.add(
+                JournalRow(who=who, what=what, subject=subject, detail=_finite(detail), at=self.database.clock.utc())
+            )
 
     def newest(self, n: int) -> tuple[JournalEntry, ...]:
         """The newest `n` entries, newest first.
@@ -42,3 +45,9 @@ class Journal:
             return tuple(
                 JournalEntry(row.who, row.what, row.subject, row.detail, row.at) for row in session.scalars(query)
             )
+
+
+def _finite(detail: dict[str, Any]) -> dict[str, Any]:
+    """NaN and Infinity as text: a refused order may hold them, and no database takes them."""
+    kept: dict[str, Any] = json.loads(json.dumps(detail), parse_constant=str)
+    return kept

@@ -56,7 +56,7 @@ class WorkOrders:
             if row is None:
                 try:
                     with session.begin_nested():
-                        row = _row(order, received_at)
+                        row = _new_row(order, received_at)
                         session.add(row)
                 except IntegrityError:  # it came to another process at the same moment
                     row = _same_identity(session, order)
@@ -84,6 +84,11 @@ class WorkOrders:
         with self.database.reading() as session:
             return tuple(_stored(row) for row in session.scalars(query))
 
+    def by_key(self, key: int) -> StoredOrder:
+        """The order with that number."""
+        with self.database.reading() as session:
+            return _stored(_row(session, key))
+
     def by_id(self, text: str) -> StoredOrder:
         """The order that people call so: ``user/id``, or the id alone when only one user gave it.
 
@@ -106,7 +111,7 @@ class WorkOrders:
     def take(self, key: int) -> bool:
         """Begin an order; False when it waits no more, because another took it or it was cancelled."""
         with self.database.writing() as session:
-            row = _locked(session, key)
+            row = _row(session, key, is_locked=True)
             if row.state != OrderState.WAITING:
                 return False
             row.state = OrderState.RUNNING.value
@@ -131,7 +136,7 @@ class WorkOrders:
             If the order is not under way, or `state` is no end.
         """
         with self.database.writing() as session:
-            row = _locked(session, key)
+            row = _row(session, key, is_locked=True)
             if state not in ENDED or row.state == OrderState.WAITING or not may_become(OrderState(row.state), state):
                 raise ValueError(f"Work order {row.user}/{row.id} is {row.state} and cannot end as {state}")
             row.result = result
@@ -146,7 +151,7 @@ class WorkOrders:
             If it has ended already.
         """
         with self.database.writing() as session:
-            row = _locked(session, key)
+            row = _row(session, key, is_locked=True)
             if OrderState(row.state) in ENDED:
                 raise OrderEnded(f"Work order {row.user}/{row.id} has ended ({row.state}): there is nothing to cancel")
             if row.state == OrderState.WAITING:
@@ -214,14 +219,14 @@ def _same_identity(session: Session, order: WorkOrder) -> WorkOrderRow | None:
     return session.scalar(select(WorkOrderRow).where(WorkOrderRow.user == order.user, WorkOrderRow.id == order.id))
 
 
-def _locked(session: Session, key: int) -> WorkOrderRow:
-    row = session.get(WorkOrderRow, key, with_for_update=True)
+def _row(session: Session, key: int, *, is_locked: bool = False) -> WorkOrderRow:
+    row = session.get(WorkOrderRow, key, with_for_update=is_locked)
     if row is None:
         raise UnknownOrder(f"No work order has the number {key}: list the orders and name one by user/id")
     return row
 
 
-def _row(order: WorkOrder, received_at: datetime) -> WorkOrderRow:
+def _new_row(order: WorkOrder, received_at: datetime) -> WorkOrderRow:
     return WorkOrderRow(
         user=order.user,
         id=order.id,

@@ -377,7 +377,7 @@ def test_masters_that_other_batches_used_stay_recorded(store, batch, tmp_path):
 
 
 def test_a_batch_in_another_folder_begins_anew(store, batch, tmp_path):
-    used, unused = (store.record(batch.key, made(name, name)) for name in ("used", "unused"))
+    used, _ = (store.record(batch.key, made(name, name)) for name in ("used", "unused"))
     show(store, batch)
     other = store.open_batch("/data/other", tmp_path / "repository")
     store.record(other.key, made("light", "light", uses=(used.key,)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 import pytest
 from packaging.requirements import Requirement
 
-from app.commands.doctor import Finding, describe, examine, free_disk, missing_libraries, packages, required
+from app.commands.doctor import Finding, describe, examine, free_disk, missing_libraries, packages, required, run
 from app.model.errors import StoreError
 
 
@@ -68,6 +69,28 @@ def test_disk_too_small_is_named(tmp_path):
     assert not full.is_good
     assert str(tmp_path) in full.remedy
     assert not planned.exists()
+
+
+def test_broken_settings_are_one_finding_with_every_problem(tmp_path, monkeypatch, capsys):
+    file = tmp_path / "settings.toml"
+    file.write_text("[site]\nlatitude_deg = 91.0\nlongitude = 3\n")
+    monkeypatch.setenv("CUPOLA_SETTINGS", str(file))
+    assert run(as_json=True) == 1
+    found = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}
+    assert not found["Settings"]["is_good"]
+    assert "latitude_deg" in found["Settings"]["found"]
+    assert "site.longitude " in found["Settings"]["found"]
+    assert "Disk" not in found
+
+
+def test_doctor_makes_no_database(tmp_path, monkeypatch, capsys):
+    file = tmp_path / "settings.toml"
+    database = tmp_path / "cupola.sqlite"
+    file.write_text(f'database = "sqlite:///{database.as_posix()}"\nrepository = "{tmp_path.as_posix()}"\n')
+    monkeypatch.setenv("CUPOLA_SETTINGS", str(file))
+    run(as_json=False)
+    assert "cupola.sqlite is made at the first use" in capsys.readouterr().out
+    assert not database.exists()
 
 
 def test_doctor_imports_no_qt():

@@ -81,6 +81,13 @@ def test_an_extension_is_completed_from_the_primary_header(tmp_path):
     assert value(header, "BZERO") is None, "the primary's scaling is not that of the extension's values"
 
 
+def test_an_extension_may_refuse_to_inherit(tmp_path):
+    primary, image = fits.PrimaryHDU(), fits.ImageHDU(np.zeros((3, 5), np.float32))
+    primary.header["OBJECT"], image.header["INHERIT"] = "M57", False
+    fits.HDUList([primary, image]).writeto(tmp_path / "a.fits")
+    assert value(read_header(tmp_path / "a.fits"), "OBJECT") is None
+
+
 def test_one_plane_is_an_image_and_three_are_not(tmp_path):
     assert value(read_header(write(tmp_path / "a.fits", np.zeros((1, 3, 5), np.int16))), "NAXIS3") == 1
     with pytest.raises(
@@ -101,6 +108,9 @@ def test_faulty_cards_cost_only_themselves(tmp_path):
         "TEL_FOCUS =              15420 /",
         "DATE-OBS= '25/08/105                    / never closed",
         "XPIXSZ  = nan",
+        "FOCALLEN=                1E999 / overflows",
+        "NOTES   = 'the first half, &'",
+        "CONTINUE  'and the second'",
         "this is no card at all",
         "SET-TEMP=                  -10 / the last one",
     )
@@ -114,6 +124,8 @@ def test_faulty_cards_cost_only_themselves(tmp_path):
     assert value(header, "TEL_FOCUS") == 15420
     assert value(header, "DATE-OBS") == "25/08/105"
     assert value(header, "XPIXSZ") is None
+    assert value(header, "FOCALLEN") is None
+    assert value(header, "NOTES") == "the first half, and the second"
     assert value(header, "SET-TEMP") == -10
     assert all(card.value is not None for card in header.cards)
 
@@ -168,6 +180,13 @@ def test_a_useless_file_is_named_with_what_was_found(tmp_path, content, sentence
         read_header(path)
 
 
+def test_a_file_without_end_is_not_read_whole(tmp_path):
+    path = tmp_path / "a.fits"
+    path.write_bytes(b"SIMPLE  =                    T".ljust(3_000_000))
+    with pytest.raises(FrameError, match=r"no END in its header \(2880000 bytes read\)"):
+        read_header(path)
+
+
 def test_a_missing_file_and_a_folder(tmp_path):
     with pytest.raises(FrameError, match=r"gone\.fits cannot be read \(No such file"):
         read_header(tmp_path / "gone.fits")
@@ -204,6 +223,22 @@ def test_missing_data_are_seen(tmp_path):
     with pytest.raises(FrameError, match=r"a\.fits is cut short: it has 22879 bytes, its header says 22880; copy"):
         require_whole(path)
     assert value(read_header(path), "NAXIS1") == 100
+
+
+def test_missing_data_of_a_compressed_image_are_seen(tmp_path):
+    path = tmp_path / "a.fits.fz"
+    noise = np.random.default_rng(1).integers(0, 60000, (100, 100)).astype(np.uint16)
+    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(noise)]).writeto(path)
+    require_whole(path)
+    path.write_bytes(path.read_bytes()[:-5760])
+    with pytest.raises(FrameError, match="cut short"):
+        require_whole(path)
+
+
+def test_a_gzipped_file_is_not_measured_packed(tmp_path):
+    packed = tmp_path / "a.fits.gz"
+    packed.write_bytes(gzip.compress(write(tmp_path / "a.fits", np.zeros((100, 100), np.int16)).read_bytes()))
+    require_whole(packed)
 
 
 def test_missing_data_of_an_extension_are_seen(tmp_path):
