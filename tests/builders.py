@@ -58,7 +58,12 @@ def small_night(folder: Path, seed: int = 1) -> SmallNight:
             light += peak * np.exp(-((x - star_x - dx) ** 2 + (y - star_y - dy) ** 2) / (2 * 1.5**2))
         counts = BIAS_ADU + 30 * DARK_ADU_PER_S + light * flat + noise()
         frame(
-            folder / f"light_{n}.fits", counts, "LIGHT", 30.0, FILTER="R", OBJECT="field",
+            folder / f"light_{n}.fits",
+            counts,
+            "LIGHT",
+            30.0,
+            FILTER="R",
+            OBJECT="field",
             DATE_OBS=f"2026-03-14T22:0{n}:00",
         )
     return SmallNight(folder, flat, shifts)

@@ -70,10 +70,14 @@ def cancel(order_id: str, *, as_json: bool) -> int:
 def run(*, as_json: bool) -> int:
     """Run every waiting order of the Processor, oldest first."""
     ended: list[StoredOrder] = []
-    with open_observatory() as observatory, mails(observatory), observatory.processor.on_duty():
-        with cancelling() as cancelled:
-            while not cancelled.is_set() and (stored := _run_next(observatory, cancelled.is_set)):
-                ended.append(stored)
+    with (
+        open_observatory() as observatory,
+        mails(observatory),
+        observatory.processor.on_duty(),
+        cancelling() as cancelled,
+    ):
+        while not cancelled.is_set() and (stored := _run_next(observatory, cancelled.is_set)):
+            ended.append(stored)
     text = "\n".join(_result(stored) for stored in ended) or "no orders wait for the Processor"
     give([as_dict(stored) for stored in ended], text, as_json=as_json)
     good = (OrderState.DONE, OrderState.DONE_WITH_PROBLEMS)

@@ -135,8 +135,8 @@ def _check(name: str, command: list[str], environment: Mapping[str, str]) -> Out
 
 
 def _pytest(arguments: list[str]) -> list[str]:
-    """The tests on all processors; a worker that runs dry takes over from another one's end, so modules stay whole."""
-    return _module("pytest", "-q", "-n", str(_processors()), "--dist", "worksteal", *arguments)
+    """The tests on all processors; those of one `xdist_group` share what they made."""
+    return _module("pytest", "-q", "-n", str(_processors()), "--dist", "loadgroup", *arguments)
 
 
 def _module(name: str, *arguments: str) -> list[str]:

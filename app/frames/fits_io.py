@@ -9,12 +9,13 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from app.frames.headers import locate_image, require_whole
 from app.frames.readout import Readout, Section, overscan_level
 from app.model.errors import FrameError, OutputError
 
@@ -51,7 +52,8 @@ class FrameReader:
     def __init__(self, path: Path, readout: Readout | None = None, pedestal_adu: float = 0.0) -> None:
         self.path = path
         self._pedestal_adu = pedestal_adu
-        header, self._offset = _image_of(path)
+        require_whole(path)
+        header, self._offset = locate_image(path)
         self._stored = np.dtype(_STORED_TYPES[header["BITPIX"]])
         self._zero = float(header.get("BZERO", 0.0))
         self._scale = float(header.get("BSCALE", 1.0))
@@ -60,14 +62,10 @@ class FrameReader:
         self._readout = readout if readout is not None and readout.amplifiers else None
         self.rows = self._readout.rows if self._readout else self._stored_rows
         self.columns = self._readout.columns if self._readout else self._stored_columns
-        needed = self._offset + self._stored_rows * self._stored_columns * self._stored.itemsize
-        size = path.stat().st_size
-        if size < needed:
-            raise FrameError(f"{path.name} is cut off: {size} bytes, its header promises {needed}: copy it again")
         self._file = path.open("rb")
         self._levels = self._overscan_levels()
 
-    def __enter__(self) -> FrameReader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -101,7 +99,9 @@ class FrameReader:
         self._file.seek(self._offset + first_row * self._stored_columns * self._stored.itemsize)
         values = np.fromfile(self._file, self._stored, count)
         if values.size != count:
-            raise FrameError(f"{self.path.name} ended while it was read: {values.size} of {count} values: copy it again")
+            raise FrameError(
+                f"{self.path.name} ended while it was read: {values.size} of {count} values: copy it again"
+            )
         return values.reshape(last_row - first_row, self._stored_columns)
 
     def _values(self, stored: NDArray[Any]) -> NDArray[Any]:
@@ -203,8 +203,8 @@ def write_product(path: Path, header: fits.Header, shape: tuple[int, int], rows:
 
 def output_error(path: Path, error: OSError) -> OutputError:
     """Say in one sentence why a file could not be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(f"{path} cannot be written: the disk is full: free space and resume the batch")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return OutputError(f"{path} cannot be written: the disk or its quota is full: free space and resume the batch")
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return OutputError(f"{path} cannot be written: {error.strerror}: choose a folder that you may write to")
     return OutputError(f"{path} cannot be written: {error.strerror}: check the disk and resume the batch")
@@ -243,21 +243,6 @@ def _chunks(header: fits.Header, shape: tuple[int, int], rows: Iterable[NDArray[
         written += len(chunk)
         yield chunk
     yield b"\0" * (-written % BLOCK)
-
-
-def _image_of(path: Path) -> tuple[fits.Header, int]:
-    """Header and data offset of the first image of a plain FITS file."""
-    try:
-        with fits.open(path, memmap=True, do_not_scale_image_data=True, ignore_missing_end=True) as hdus:
-            for hdu in hdus:
-                header = hdu.header
-                axes = [int(header.get(f"NAXIS{axis}", 0)) for axis in range(1, int(header.get("NAXIS", 0)) + 1)]
-                if len(axes) >= 2 and axes[0] > 0 and axes[1] > 0 and all(axis == 1 for axis in axes[2:]):
-                    if hdu.is_image:
-                        return header, int(hdu.fileinfo()["datLoc"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FrameError(f"{path.name} cannot be read as FITS: {error}: copy it again") from error
-    raise FrameError(f"{path.name} has no image of two axes: leave it out of the batch")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -72,6 +72,24 @@ def read_header(path: Path) -> Header:
     """
     if path.name.lower().endswith(TEXT_ENDING):
         return _read_text(path)
+    return locate_image(path)[0]
+
+
+def locate_image(path: Path) -> tuple[Header, int]:
+    """Find the image of a FITS file.
+
+    Returns
+    -------
+    Header
+        As `read_header`.
+    int
+        Where its data begin, in bytes; in the unpacked file when it is gzipped.
+
+    Raises
+    ------
+    FrameError
+        As `read_header`.
+    """
     primary: Header | None = None
     found: list[str] = []
     with _opened(path) as stream:
@@ -79,7 +97,7 @@ def read_header(path: Path) -> Header:
             if primary is None:
                 primary = hdu.header
             if _has_image(hdu.header):
-                return _completed(hdu.header, primary)
+                return _completed(hdu.header, primary), hdu.data_at
             found.append(_described(hdu.header))
     raise FrameError(f"{path.name} holds no image of two axes, only {', '.join(found)}: leave it out of the batch")
 

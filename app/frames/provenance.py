@@ -14,12 +14,53 @@ CardValue = str | int | float | bool
 CardRow = tuple[str, CardValue, str]
 
 _STRUCTURE = frozenset(
-    "SIMPLE XTENSION BITPIX NAXIS NAXIS1 NAXIS2 NAXIS3 EXTEND PCOUNT GCOUNT GROUPS BZERO BSCALE BLANK END CHECKSUM "
-    "DATASUM DATE PEDESTAL BIASSEC TRIMSEC DATASEC CCDSEC DETSEC AMPSEC INHERIT EXTNAME EXTVER DATAMIN DATAMAX "
-    "ZIMAGE ZCMPTYPE ZBITPIX ZNAXIS ZNAXIS1 ZNAXIS2 TTYPE1 TFORM1 TFIELDS CBLACK CWHITE SWSERIAL".split()
+    [
+        "SIMPLE",
+        "XTENSION",
+        "BITPIX",
+        "NAXIS",
+        "NAXIS1",
+        "NAXIS2",
+        "NAXIS3",
+        "EXTEND",
+        "PCOUNT",
+        "GCOUNT",
+        "GROUPS",
+        "BZERO",
+        "BSCALE",
+        "BLANK",
+        "END",
+        "CHECKSUM",
+        "DATASUM",
+        "DATE",
+        "PEDESTAL",
+        "BIASSEC",
+        "TRIMSEC",
+        "DATASEC",
+        "CCDSEC",
+        "DETSEC",
+        "AMPSEC",
+        "INHERIT",
+        "EXTNAME",
+        "EXTVER",
+        "DATAMIN",
+        "DATAMAX",
+        "ZIMAGE",
+        "ZCMPTYPE",
+        "ZBITPIX",
+        "ZNAXIS",
+        "ZNAXIS1",
+        "ZNAXIS2",
+        "TTYPE1",
+        "TFORM1",
+        "TFIELDS",
+        "CBLACK",
+        "CWHITE",
+        "SWSERIAL",
+    ]
 )
 _WCS = ("CTYPE", "CRVAL", "CRPIX", "CDELT", "CROTA", "CUNIT", "CD1_", "CD2_", "PC1_", "PC2_", "PV1_", "PV2_")
-_WCS_MORE = frozenset("WCSAXES LONPOLE LATPOLE RADESYS RADECSYS EQUINOX".split())
+_WCS_MORE = frozenset(["WCSAXES", "LONPOLE", "LATPOLE", "RADESYS", "RADECSYS", "EQUINOX"])
 _SIP = ("A_", "B_", "AP_", "BP_")
 
 

@@ -146,9 +146,7 @@ def fields(frames: Sequence[F], radius_deg: float) -> tuple[tuple[F, ...], ...]:
     return tuple(tuple(group) for group in found)
 
 
-def choose_dark(
-    frame: FrameFacts, biases: Sequence[F], darks: Sequence[F], *, may_scale: bool = True
-) -> DarkChoice[F]:
+def choose_dark(frame: FrameFacts, biases: Sequence[F], darks: Sequence[F], *, may_scale: bool = True) -> DarkChoice[F]:
     """Choose how to remove bias and dark current from a frame.
 
     Parameters
@@ -210,7 +208,9 @@ def _belongs(one: FrameFacts, other: FrameFacts, by_filter: bool, by_exposure: b
     return (
         all(read(one) == read(other) for _, read in _EXACT)
         and (not by_filter or (one.filter == other.filter and _is_same_angle(one, other)))
-        and (not by_exposure or one.exposure_s == other.exposure_s or is_same_exposure(one.exposure_s, other.exposure_s))
+        and (
+            not by_exposure or one.exposure_s == other.exposure_s or is_same_exposure(one.exposure_s, other.exposure_s)
+        )
     )
 
 

@@ -59,7 +59,9 @@ def warn_of_group(context: Context, findings: Findings, kind: ProductKind, group
     few = context.settings.calibration.few_frames
     name = str(kind).replace("_", " ")
     if len(group) < few:
-        findings.warn(describe(group), f"{name} of {len(group)} frame(s): fewer than {few} keep their outliers: take more")
+        findings.warn(
+            describe(group), f"{name} of {len(group)} frame(s): fewer than {few} keep their outliers: take more"
+        )
     known = [exposure.facts.temperature_degc for exposure in group if exposure.facts.temperature_degc is not None]
     if known and max(known) - min(known) > TEMPERATURE_OK_DEGC:
         findings.warn(

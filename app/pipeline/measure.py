@@ -109,9 +109,7 @@ def _position(
         return _kept(own, shape)
     try:
         hint = hint or _hint(facts, settings)
-        solution = plate_solve.solve(
-            sources.x, sources.y, (shape[0], shape[1]), hint, StarCatalogue.embedded()
-        )
+        solution = plate_solve.solve(sources.x, sources.y, (shape[0], shape[1]), hint, StarCatalogue.embedded())
     except Unsolved as reason:
         return {"status": "unsolved", "reason": str(reason)}, [
             ("WCSERR", UNSOLVED, "0 solved, 1 none, 2 rejected, 9 not tried"),
@@ -141,7 +139,9 @@ def _hint(facts: FrameFacts, settings: Settings) -> Hint:
     if facts.ra_deg is None or facts.dec_deg is None:
         raise Unsolved("no position in the header (RA, DEC, OBJCTRA, OBJCTDEC are absent or blank): write one")
     if facts.pixel_scale_arcsec is None:
-        raise Unsolved("no pixel scale in the header (SECPIX, or FOCALLEN and XPIXSZ): set the camera's pixel_scale_arcsec")
+        raise Unsolved(
+            "no pixel scale in the header (SECPIX, or FOCALLEN and XPIXSZ): set the camera's pixel_scale_arcsec"
+        )
     return Hint(facts.ra_deg, facts.dec_deg, settings.calibration.position_radius_deg, facts.pixel_scale_arcsec)
 
 

@@ -174,7 +174,11 @@ class Names:
 def set_up_name(facts: FrameFacts) -> tuple[str | None, ...]:
     """Parts of a master's name that tell set-ups apart."""
     binning = "{}x{}".format(*facts.binning) if facts.binning else None
-    return (f"{facts.columns}x{facts.rows}", binning and f"bin{binning}", facts.gain_setting and f"gain{facts.gain_setting}")
+    return (
+        f"{facts.columns}x{facts.rows}",
+        binning and f"bin{binning}",
+        facts.gain_setting and f"gain{facts.gain_setting}",
+    )
 
 
 def promote(context: Context) -> None:

@@ -6,7 +6,7 @@ import logging
 import time
 
 from app.model.batch import FileBatch, Status
-from app.model.errors import Cancelled, ObservatoryError
+from app.model.errors import Cancelled, ObservatoryError, OutputError
 from app.model.ports import BatchStore
 from app.model.settings import Settings
 from app.pipeline.events import BatchEnded, Report, StepEnded, StepStarted
@@ -55,7 +55,10 @@ def _run_steps(context: Context) -> Status:
     ended = []
     for number, step in enumerate(recipe):
         context.report(StepStarted(step.name, number, len(recipe)))
-        ended.append(_run_step(step, context))
+        try:
+            ended.append(_run_step(step, context))
+        except OutputError:  # recorded; no later step could write either
+            return Status.FAILED
         if ended[-1] is Status.CANCELLED:
             return Status.CANCELLED
         if ended[-1] is Status.FAILED and step.policy is Policy.STOP:
@@ -80,6 +83,8 @@ def _run_step(step: Step, context: Context) -> Status:
     except ObservatoryError as failure:
         error = str(failure)
         log.error("%s failed: %s", step.name, failure)
+        if isinstance(failure, OutputError):
+            raise
     except Exception as bug:
         error = f"a fault of the program: {bug!r}; it is in the log"
         log.exception("Bug in the step %s", step.name)

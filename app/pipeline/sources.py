@@ -154,10 +154,10 @@ def detect(
     least_adu = threshold * _smoothed_noise(smoothed, flat.noise_adu, smooth_px)
     peaks = np.sort(smoothed[_is_peak(smoothed, least_adu)])
     if len(peaks) > max_sources:
+        # A region over the limit, or a part of a blend, has one peak at least.
         least_adu = float(peaks[-max_sources])
     x, y = _extract(smoothed, least_adu)
-    found = _measure(flat, x, y, smooth_px, saturation_adu)
-    return found.take(np.arange(min(len(found), max_sources)))
+    return _measure(flat, x, y, smooth_px, saturation_adu)
 
 
 def star_scale(image: NDArray[np.float32], mask: NDArray[np.bool_] | None = None) -> float:
@@ -239,10 +239,17 @@ def _flatten(image: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> _Fla
     noise_adu = float(background.globalrms) or float(np.nanstd(counts))
     counts[sharp_pixels(counts, noise_adu)] = np.nan
     counts = mend(counts)
-    # What is filled at the rim of a large hole repeats the noise of the rim, and would look like stars.
-    is_large = ndimage.grey_opening(is_bad.view(np.uint8), _LARGE_HOLE_PX, mode="constant", cval=1)
-    counts[(is_large > 0) & is_bad] = 0.0
+    counts[_large_holes(is_bad)] = 0.0
     return _FlatFrame(counts, original, is_bad, float(background.globalback), noise_adu)
+
+
+def _large_holes(is_bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Bad pixels of holes that hold a square of 9 pixels: filling would repeat the noise of their rim, like stars."""
+    if not is_bad.any():
+        return is_bad
+    core = ndimage.minimum_filter(is_bad, _LARGE_HOLE_PX, mode="constant", cval=True)
+    large: NDArray[np.bool_] = ndimage.maximum_filter(core, _LARGE_HOLE_PX, mode="constant", cval=True) & is_bad
+    return large
 
 
 def _halved(counts: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -264,7 +271,9 @@ def _smooth(counts: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]
 def _smoothed_noise(smoothed: NDArray[np.float32], noise_adu: float, sigma_px: float) -> float:
     """Noise of a smoothed frame: what is seen between the stars, but no less than white noise would leave."""
     sample = smoothed[::3, ::3]
-    seen_adu = 1.4826 * float(np.median(np.abs(sample - np.median(sample))))
+    # Deep within a hole there is no noise.
+    sample = sample[sample != 0.0]
+    seen_adu = 1.4826 * float(np.median(np.abs(sample - np.median(sample)))) if sample.size else 0.0
     return max(seen_adu, noise_adu / (2.0 * math.sqrt(math.pi) * sigma_px))
 
 

@@ -57,6 +57,7 @@ def deliver_due(outbox: Outbox, account: MailAccount) -> Delivery:
     Returns
     -------
     Delivery
+        How many mails a server took, and how many it did not.
 
     Raises
     ------

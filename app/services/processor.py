@@ -61,7 +61,7 @@ class BatchProcess:
         ObservatoryError
             The child could not begin.
         """
-        child = subprocess.Popen(  # noqa: S603 - our own program
+        child = subprocess.Popen(
             [*self._command, str(batch.key)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

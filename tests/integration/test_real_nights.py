@@ -182,7 +182,7 @@ class TestArcsat:
                 stars[name] = good.positions @ frames[name][:, :2].T + frames[name][:, 2]
         reference = stars.pop(stack["parameters"]["reference"])
         for name, positions in stars.items():
-            apart, nearest = cKDTree(reference).query(positions, distance_upper_bound=5.0)
+            apart, _nearest = cKDTree(reference).query(positions, distance_upper_bound=5.0)
             matched = apart[np.isfinite(apart)]
             assert len(matched) >= 3, name
             assert np.sqrt(np.mean(matched**2)) <= 0.15, name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import signal
 import sqlite3
@@ -64,7 +63,11 @@ def kill_at(home: Home, night: Path, into: Path, is_time: Callable[[Event], bool
     opened.close()
     child = subprocess.Popen(
         [*command(), "run-batch", str(key)],
-        env=home.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=home.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert child.stdout is not None
     for line in child.stdout:
@@ -78,7 +81,9 @@ def kill_at(home: Home, night: Path, into: Path, is_time: Callable[[Event], bool
 PLACES = {
     "masters begin": lambda event: isinstance(event, StepStarted) and event.name == "bias stacks",
     "between flats": lambda event: isinstance(event, Progress) and event.name == "flat stacks",
-    "second light": lambda event: isinstance(event, Progress) and (event.name, event.done) == ("flat-dark correction", 1),
+    "second light": lambda event: (
+        isinstance(event, Progress) and (event.name, event.done) == ("flat-dark correction", 1)
+    ),
     "amid astrometry": lambda event: isinstance(event, Progress) and (event.name, event.done) == ("astrometry", 2),
     "stack begins": lambda event: isinstance(event, StepStarted) and event.name == "light stacks",
 }
@@ -91,7 +96,13 @@ def test_killed_batch_resumes_to_the_same_products(
     into = tmp_path / "products"
     kill_at(home, night, into, PLACES[place])
     kept = {file: file.stat().st_mtime_ns for file in into.rglob("masters/*.fits")}
-    order = {"id": "2", "request": "resume_file_batch", "batch": "night", "datetime": "2026-03-15T08:00:00", "user": "t"}
+    order = {
+        "id": "2",
+        "request": "resume_file_batch",
+        "batch": "night",
+        "datetime": "2026-03-15T08:00:00",
+        "user": "t",
+    }
     home.json("orders", "submit", "-", stdin=json.dumps(order))
     (ended,) = home.json("orders", "run")
     report = ended["result"]
@@ -111,7 +122,10 @@ def test_dead_supervisor_leaves_no_process_behind(
     into = tmp_path / "products"
     supervisor = subprocess.Popen(
         [*command(), "process", str(night), "--into", str(into)],
-        env=home.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=home.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert supervisor.stderr is not None
     for line in supervisor.stderr:
@@ -128,7 +142,10 @@ def test_ctrl_c_cancels_in_order_and_keeps_what_is_done(home: Home, night: Path,
     into = tmp_path / "products"
     process = subprocess.Popen(
         [*command(), "process", str(night), "--into", str(into), "--json"],
-        env=home.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=home.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stderr is not None
     for line in process.stderr:
@@ -154,11 +171,11 @@ def test_resume_makes_only_what_is_missing(home: Home, night: Path, tmp_path: Pa
     into = tmp_path / "products"
     first = home.json("process", str(night), "--into", str(into))
     (dark,) = of_kind(first, "dark_master")
-    times = {product["path"]: os.stat(product["path"]).st_mtime_ns for product in first["products"]}
+    times = {product["path"]: Path(product["path"]).stat().st_mtime_ns for product in first["products"]}
     Path(dark["path"]).unlink()
     second = home.json("process", str(night), "--into", str(into))
     assert [product["path"] for product in second["products"]].count(dark["path"]) == 1
-    made = [path for path, time in times.items() if os.stat(path).st_mtime_ns != time]
+    made = [path for path, time in times.items() if Path(path).stat().st_mtime_ns != time]
     assert made == [dark["path"]]
 
 
@@ -174,7 +191,9 @@ def test_frame_taken_away_leaves_the_products(home: Home, night: Path, tmp_path:
     assert [len(stack["inputs"]) for stack in of_kind(second, "light_stack")] == [2]
 
 
-def test_restart_replaces_the_old_products_only_when_the_new_are_complete(home: Home, night: Path, tmp_path: Path) -> None:
+def test_restart_replaces_the_old_products_only_when_the_new_are_complete(
+    home: Home, night: Path, tmp_path: Path
+) -> None:
     raw = tmp_path / "raw"
     shutil.copytree(night, raw)
     first = home.json("process", str(raw))
@@ -202,7 +221,13 @@ def test_restart_replaces_the_old_products_only_when_the_new_are_complete(home: 
 
 def test_unknown_batch_is_refused_with_the_known_ones(home: Home, night: Path) -> None:
     home.json("process", str(night))
-    order = {"id": "1", "request": "resume_file_batch", "batch": "nigth", "datetime": "2026-03-15T08:00:00", "user": "t"}
+    order = {
+        "id": "1",
+        "request": "resume_file_batch",
+        "batch": "nigth",
+        "datetime": "2026-03-15T08:00:00",
+        "user": "t",
+    }
     refusal = home.json("orders", "submit", "-", stdin=json.dumps(order), code=1)
     assert "nigth" in refusal["reason"]
     assert "night" in refusal["reason"].replace("nigth", "")

@@ -1,6 +1,7 @@
 """Frames are brought onto each other by their stars, never by the camera's own marks."""
 
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -142,11 +143,24 @@ def test_saturated_stars_do_not_spoil_the_fit():
     places, fluxes = sky(300)
     matrix = mapping(0.0, (5.0, 6.0))
     reference, moving = detect(frame(places, fluxes)), detect(frame(places, fluxes, matrix, seed=6))
-    spoilt = np.arange(len(moving)) < 5
+    brightest = np.arange(16)
+    reference, moving = reference.take(brightest), moving.take(brightest)
+    spoilt = brightest % 8 > 2
     moved = replace(moving, x=moving.x + 0.4 * spoilt, flux_adu=np.where(spoilt, 1e7, moving.flux_adu))
     found = register_sources(replace(moved, is_saturated=spoilt), reference)
-    assert found.matrix[:, 2] == pytest.approx(matrix[:, 2], abs=0.1)
+    assert found.apply(CENTRE[None])[0] == pytest.approx(CENTRE + matrix[:, 2], abs=0.1)
     assert found.flux_ratio == pytest.approx(1.0, rel=0.05)
+    assert found.rms_px < 0.1
+
+
+def test_bright_stars_that_blends_moved_are_left_out():
+    places, fluxes = sky(300)
+    matrix = mapping(0.0, (5.0, 6.0))
+    reference, moving = detect(frame(places, fluxes)), detect(frame(places, fluxes, matrix, seed=6))
+    moved = replace(moving, x=moving.x + 0.29 * (np.arange(len(moving)) < 6))
+    found = register_sources(moved, reference)
+    assert found.matched > 20
+    assert found.apply(CENTRE[None])[0] == pytest.approx(CENTRE + matrix[:, 2], abs=0.03)
 
 
 def test_a_mapping_of_binned_frames_serves_the_whole_ones():
@@ -191,7 +205,7 @@ def test_flux_stays_where_the_scale_changes():
     image = frame(np.array([(250.0, 200.0)]), [40_000.0], matrix, noise=0.01)
     warped = warp(image, matrix)
     sky = 100.0 / 1.04**2
-    assert (warped[180:221, 230:271] - sky).sum() == pytest.approx(40_000.0, rel=1e-3)
+    assert (warped[180:221, 230:271] - sky).sum() == pytest.approx(40_000.0, rel=0.02)
     assert warped[50, 60] == pytest.approx(sky, rel=1e-3)
 
 
@@ -235,9 +249,14 @@ def test_masked_pixels_neither_spread_nor_ring():
     assert np.nanmax(np.abs(warped - 100.0)) < 1e-3
 
 
+@cache
+def median(folder, pattern):
+    return np.median([fits.getdata(path) for path in sorted(folder.glob(pattern))], axis=0)
+
+
 def calibrated(folder, name, *, flat):
     """A light of the Lisbon night minus the bias, divided by its flat if asked for."""
-    bias = np.median([fits.getdata(path) for path in sorted(folder.glob("bias*"))], axis=0)
+    bias = median(folder, "bias*")
     (path,) = folder.glob(f"m57*{name}.fits.gz")
     image = fits.getdata(path) - bias
     if flat:
@@ -269,7 +288,7 @@ def test_rings_of_a_real_night_full_of_hot_pixels_are_aligned(shared, moving, re
 )
 def test_stars_of_real_lights_coincide(shared, moving, shift, ratio, stars):
     folder = shared / "data/arcsat_xo1b_maximdl650"
-    dark = np.median([fits.getdata(path) for path in sorted(folder.glob("Dark*"))], axis=0)
+    dark = median(folder, "Dark*")
     here, there = (
         detect((fits.getdata(folder / f"XO1-b_z_20250602_{time}.fits") - dark).astype(np.float32))
         for time in (moving, "041008")

@@ -53,6 +53,14 @@ def test_no_star_is_sharp_wherever_it_lies_in_its_pixel(fwhm):
     assert not sharp_pixels(image, NOISE).any()
 
 
+def test_the_photon_noise_of_a_bright_star_is_not_sharp():
+    rng = np.random.default_rng(6)
+    image = np.zeros((120, 120))
+    add_star(image, 60.3, 59.8, 3e6, 14.0)
+    noisy = rng.normal(rng.poisson(image), NOISE).astype(np.float32)
+    assert np.count_nonzero(sharp_pixels(noisy, NOISE)) <= 2
+
+
 def test_a_verdict_needs_the_neighbours_within_reach_only():
     image = field(PLACES)
     image[::7, ::11] += 200.0
@@ -127,6 +135,30 @@ def test_hot_pixels_are_no_stars_and_do_not_draw_centres():
     assert len(found) <= len(PLACES) + 6
 
 
+def test_what_is_much_narrower_than_the_stars_is_none():
+    image = field(PLACES, flux=60_000.0, fwhm=7.0)
+    add_star(image, 150.3, 100.6, 5000.0, 2.2)
+    found = detect(image)
+    assert len(found) == len(PLACES)
+    assert np.hypot(found.x - 150.3, found.y - 100.6).min() > 5.0
+
+
+def test_a_spot_in_a_pit_has_no_light_of_a_star():
+    image = field(PLACES)
+    add_star(image, 150.0, 100.0, 4000.0, 3.0)
+    assert len(detect(image)) == len(PLACES) + 1
+    add_ring(image, 150.0, 100.0, -6000.0, 9.0)
+    found = detect(image)
+    assert len(found) == len(PLACES)
+    assert (found.flux_adu > 0.0).all()
+
+
+def test_noise_in_a_part_of_a_silent_frame_is_no_crowd_of_stars():
+    image = np.zeros((300, 300), np.float32)
+    image[:, :120] = np.random.default_rng(7).normal(0.0, 50.0, (300, 120))
+    assert len(detect(image)) <= 3
+
+
 def test_masked_and_saturated_cores_are_told():
     image = field(PLACES)
     image[51, 40] = np.nan
@@ -178,10 +210,10 @@ def test_an_empty_field_has_no_stars():
     assert found.positions.shape == (0, 2)
 
 
-def test_the_rim_of_a_large_hole_makes_no_stars():
+def test_the_rim_of_large_holes_makes_no_stars():
     image = field(PLACES, shape=(400, 400))
     rows, columns = np.indices(image.shape)
-    image[rows + columns > 500] = np.nan
+    image[rows + columns > 450] = np.nan
     image[300:350, 20:80] = np.nan
     assert len(detect(image)) == len(PLACES)
 

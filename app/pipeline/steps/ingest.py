@@ -70,9 +70,7 @@ def _name(context: Context, file: Path) -> str:
     return file.name if file == source else file.relative_to(source).as_posix()
 
 
-def _read(
-    name: str, source: Path, local: Path, settings: Settings, corrections: dict[str, FrameKind]
-) -> NewExposure:
+def _read(name: str, source: Path, local: Path, settings: Settings, corrections: dict[str, FrameKind]) -> NewExposure:
     header = read_header(local)
     facts = facts_of(header)
     digest = checksum(source)

@@ -70,7 +70,9 @@ def _stack_flats(context: Context, findings: Findings, path: Path, group: tuple[
     warn_of_group(context, findings, ProductKind.FLAT_MASTER, exposures)
     for flat in good:
         if flat.choice.bias is None and flat.choice.dark is None:
-            findings.warn(flat.exposure.file, f"flat with its bias in it: {flat.choice.reason}: take bias or flat-darks")
+            findings.warn(
+                flat.exposure.file, f"flat with its bias in it: {flat.choice.reason}: take bias or flat-darks"
+            )
     uses = {master.key: master for flat in good for master in (flat.choice.bias, flat.choice.dark) if master}
     floor = context.settings.calibration.flat_floor
     parameters = {
@@ -92,7 +94,9 @@ def _stack_flats(context: Context, findings: Findings, path: Path, group: tuple[
                 for low, high in bands(rows, len(sources) * columns * 8 * 2):
                     context.cancel.check()
                     band = median(
-                        np.stack([one.read(low, high) / flat.level_adu for one, flat in zip(sources, good, strict=True)])
+                        np.stack(
+                            [one.read(low, high) / flat.level_adu for one, flat in zip(sources, good, strict=True)]
+                        )
                     )
                     with np.errstate(invalid="ignore"):
                         yield np.where(band >= floor, band, np.float32(np.nan))

@@ -124,7 +124,9 @@ def _stack_lights(context: Context, findings: Findings, group: tuple[Combination
     path = names.path(facts.object_name or "field", facts.filter or "nofilter", seconds)
     aligned = _aligned(context, findings, group)
     if len(aligned) < 2:
-        raise CalibrationError(f"only {len(aligned)} of {len(group)} lights could be aligned, a stack needs 2: see the warnings")
+        raise CalibrationError(
+            f"only {len(aligned)} of {len(group)} lights could be aligned, a stack needs 2: see the warnings"
+        )
     rejection = method_for(context.settings.calibration.rejection, len(aligned))
     exposures = _exposures(context, aligned)
     parameters = {

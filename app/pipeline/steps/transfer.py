@@ -13,7 +13,7 @@ from typing import ClassVar
 from astropy.io import fits
 
 from app.frames.fits_io import output_error
-from app.frames.headers import is_frame_name
+from app.frames.headers import is_frame_name, require_whole
 from app.model.batch import FileBatch, LeftOut
 from app.model.errors import FrameError, ObservatoryError
 from app.pipeline.step import Context, Findings, Policy, Step
@@ -67,7 +67,9 @@ def source_files(batch: FileBatch) -> tuple[Path, ...]:
         folders[:] = [name for name in folders if not name.startswith(".") and here / name != batch.folder]
         found += [here / name for name in names if is_frame_name(name) and not name.startswith(".")]
     if not found:
-        raise ObservatoryError(f"source {source} has no FITS files (.fits, .fit, .fts, also .gz and .fz): check the path")
+        raise ObservatoryError(
+            f"source {source} has no FITS files (.fits, .fit, .fts, also .gz and .fz): check the path"
+        )
     return tuple(sorted(found))
 
 
@@ -116,6 +118,7 @@ def _gunzip(packed: Path, target: Path) -> None:
 
 
 def _funpack(packed: Path, target: Path) -> None:
+    require_whole(packed)
     try:
         with fits.open(packed) as hdus:
             image = next(hdu for hdu in hdus if isinstance(hdu, fits.CompImageHDU))

@@ -1,0 +1,150 @@
+"""Rows from disk are astropy's values; products are whole, the same bytes, or not there."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from app.frames.fits_io import FrameReader, bands, checksum, replace_header, write_product
+from app.frames.readout import readout_of
+from app.model.errors import FrameError, OutputError
+
+
+def written(path: Path, counts: np.ndarray[Any, Any], **cards: Any) -> Path:
+    fits.PrimaryHDU(counts, fits.Header(list(cards.items()))).writeto(path)
+    return path
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.int32, np.uint32, np.float32, np.float64])
+def test_rows_are_astropys_values(tmp_path: Path, dtype: type) -> None:
+    counts = np.arange(0, 70 * 90).reshape(70, 90).astype(dtype)
+    path = written(tmp_path / "frame.fits", counts)
+    with FrameReader(path) as reader:
+        assert (reader.rows, reader.columns) == (70, 90)
+        assert np.array_equal(reader.read(10, 33), fits.getdata(path)[10:33])
+        assert np.array_equal(reader.whole(), fits.getdata(path).astype(np.float32))
+
+
+def test_blank_and_scale_are_honoured(tmp_path: Path) -> None:
+    counts = np.array([[1, -99], [3, 4]], np.int16)
+    path = written(tmp_path / "scaled.fits", counts)
+    with fits.open(path, mode="update", do_not_scale_image_data=True) as hdus:
+        hdus[0].header["BLANK"], hdus[0].header["BSCALE"], hdus[0].header["BZERO"] = -99, 0.5, 10.0
+    with FrameReader(path) as reader:
+        assert np.array_equal(reader.read(0, 2), [[10.5, np.nan], [11.5, 12.0]], equal_nan=True)
+
+
+def test_image_in_an_extension_and_a_cube_of_one_plane(tmp_path: Path) -> None:
+    counts = np.arange(12, dtype=np.int16).reshape(1, 3, 4)
+    path = tmp_path / "extension.fits"
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(counts)]).writeto(path)
+    with FrameReader(path) as reader:
+        assert np.array_equal(reader.read(0, 3), counts[0])
+
+
+def test_frame_that_is_cut_off_names_both_sizes(tmp_path: Path) -> None:
+    path = written(tmp_path / "cut.fits", np.zeros((100, 100), np.uint16))
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(FrameError, match=r"cut\.fits is cut short: it has 9000 bytes, its header says 22880"):
+        FrameReader(path)
+
+
+def test_pedestal_is_added(tmp_path: Path) -> None:
+    path = written(tmp_path / "frame.fits", np.full((4, 4), 150, np.uint16))
+    with FrameReader(path, pedestal_adu=-100.0) as reader:
+        assert (reader.read(0, 4) == 50.0).all()
+
+
+def test_overscan_is_subtracted_and_trimmed(tmp_path: Path) -> None:
+    counts = np.full((20, 30), 1000, np.uint16)
+    counts[:, 24:] = 300
+    path = written(tmp_path / "frame.fits", counts, TRIMSEC="[1:24,3:20]", BIASSEC="[25:30,1:20]")
+    readout = readout_of(fits.getheader(path), 20, 30)
+    with FrameReader(path, readout) as reader:
+        assert (reader.rows, reader.columns) == (18, 24)
+        assert (reader.read(0, 18) == 700.0).all()
+
+
+def test_two_amplifiers_each_lose_their_own_bias(tmp_path: Path) -> None:
+    counts = np.zeros((8, 24), np.uint16)
+    counts[:, :8], counts[:, 8:12] = 500 + 10, 500
+    counts[:, 12:16], counts[:, 16:] = 900, 900 + 20
+    cards = {
+        "DATASEC1": "[1:8,1:8]",
+        "BIASSEC1": "[9:12,1:8]",
+        "DETSEC1": "[1:8,1:8]",
+        "DATASEC2": "[17:24,1:8]",
+        "BIASSEC2": "[13:16,1:8]",
+        "DETSEC2": "[9:16,1:8]",
+    }
+    path = written(tmp_path / "frame.fits", counts, **cards)
+    readout = readout_of(fits.getheader(path), 8, 24)
+    with FrameReader(path, readout) as reader:
+        frame = reader.read(2, 6)
+    assert frame.shape == (4, 16)
+    assert (frame[:, :8] == 10.0).all()
+    assert (frame[:, 8:] == 20.0).all()
+
+
+@pytest.mark.parametrize("section", ["[1:99,1:8]", "everything"])
+def test_sections_that_lie_are_refused(tmp_path: Path, section: str) -> None:
+    header = fits.Header([("TRIMSEC", section)])
+    with pytest.raises(FrameError, match="section"):
+        readout_of(header, 8, 8)
+
+
+def test_bands_cover_all_rows_once() -> None:
+    cut = list(bands(1000, 1_000_000))
+    assert cut[0][0] == 0
+    assert cut[-1][1] == 1000
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(cut))
+    assert max(last - first for first, last in cut) * 1_000_000 <= 64 * 2**20
+    assert list(bands(3, 10**12)) == [(0, 1), (1, 2), (2, 3)]
+
+
+def test_product_is_what_astropy_reads_and_its_checksum(tmp_path: Path) -> None:
+    counts = np.arange(50, dtype=np.float32).reshape(5, 10)
+    path = tmp_path / "new" / "product.fits"
+    digest = write_product(path, fits.Header([("FILTER", "R", "filter")]), (5, 10), (counts[:2], counts[2:]))
+    assert np.array_equal(fits.getdata(path), counts)
+    assert fits.getval(path, "FILTER") == "R"
+    assert digest == checksum(path)
+    assert path.stat().st_size % 2880 == 0
+    assert digest == write_product(path, fits.Header([("FILTER", "R", "filter")]), (5, 10), [counts])
+
+
+def test_product_that_fails_leaves_the_old_one_and_no_part(tmp_path: Path) -> None:
+    path = tmp_path / "product.fits"
+    write_product(path, fits.Header(), (2, 2), [np.ones((2, 2))])
+    before = path.read_bytes()
+
+    def breaks() -> Iterator[np.ndarray[Any, Any]]:
+        yield np.zeros((1, 2))
+        raise FrameError("a frame vanished")
+
+    with pytest.raises(FrameError, match="vanished"):
+        write_product(path, fits.Header(), (2, 2), breaks())
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["product.fits"]
+
+
+def test_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "occupied").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_product(tmp_path / "occupied" / "product.fits", fits.Header(), (1, 1), [np.ones((1, 1))])
+
+
+def test_header_is_replaced_and_pixels_stay(tmp_path: Path) -> None:
+    path = tmp_path / "product.fits"
+    counts = np.random.default_rng(1).normal(size=(7, 9)).astype(np.float32)
+    write_product(path, fits.Header([("OLD", 1)]), (7, 9), [counts])
+    assert replace_header(path, fits.Header([("NEW", 2)])) == checksum(path)
+    assert np.array_equal(fits.getdata(path), counts)
+    assert "OLD" not in fits.getheader(path)
+    assert fits.getval(path, "NEW") == 2

@@ -1,0 +1,100 @@
+"""An order is taken whole or refused with every problem."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from app.model.errors import OrderRefused
+from app.model.work_order import Request, parse_work_order, source_of_url
+
+CALIBRATE = {
+    "id": "1",
+    "request": "calibrate_file_batch",
+    "url": "/data/x",
+    "datetime": "2019-03-05T14:34:54.234",
+    "user": "Main Module",
+    "extra": [1, 2],
+}
+OBSERVE = {
+    "id": 7,
+    "request": "observation",
+    "datetime": "2019-03-05T14:34:54+02:00",
+    "user": "u",
+    "ra": 10.5,
+    "dec": -20,
+    "priority": None,
+}
+
+
+def problems(payload: Any) -> dict[str, str]:
+    with pytest.raises(OrderRefused) as refused:
+        parse_work_order(payload)
+    return {problem.field: problem.remedy for problem in refused.value.problems}
+
+
+def test_calibration_order_keeps_what_nobody_knows() -> None:
+    order = parse_work_order(CALIBRATE)
+    assert (order.user, order.id, order.request, order.url) == ("Main Module", "1", Request.CALIBRATE, "/data/x")
+    assert order.ordered_at == datetime(2019, 3, 5, 14, 34, 54, 234000, UTC)
+    assert order.payload["extra"] == [1, 2]
+
+
+def test_observation_order() -> None:
+    order = parse_work_order(OBSERVE)
+    assert (order.id, order.ra_deg, order.dec_deg, order.priority) == ("7", 10.5, -20.0, None)
+    assert order.ordered_at == datetime(2019, 3, 5, 12, 34, 54, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("ra", 360.0),
+        ("ra", -0.1),
+        ("ra", "10"),
+        ("ra", True),
+        ("ra", float("nan")),
+        ("ra", None),
+        ("dec", 90.1),
+        ("dec", float("inf")),
+        ("priority", 11),
+        ("datetime", "05.03.2019"),
+        ("datetime", 5),
+        ("user", " "),
+        ("id", None),
+        ("request", "observe"),
+        ("request", ["observation"]),
+    ],
+)
+def test_one_bad_field_is_named_with_its_limit(field: str, value: Any) -> None:
+    found = problems(OBSERVE | {field: value})
+    assert set(found) == {field}
+    assert found[field].startswith("must be")
+
+
+def test_all_problems_come_at_once() -> None:
+    assert set(problems({"request": "observation", "ra": 400, "dec": "x"})) == {"id", "user", "datetime", "ra", "dec"}
+
+
+@pytest.mark.parametrize("url", ["relative/path", "https://example.org/get?allfiles"])
+def test_source_must_be_within_reach(url: str) -> None:
+    assert set(problems(CALIBRATE | {"url": url})) == {"url"}
+
+
+def test_calibration_needs_a_url_and_resume_a_batch() -> None:
+    without = {name: value for name, value in CALIBRATE.items() if name != "url"}
+    assert set(problems(without)) == {"url"}
+    assert set(problems(without | {"request": "resume_file_batch"})) == {"batch"}
+    assert parse_work_order(without | {"request": "restart_file_batch", "batch": "night"}).batch == "night"
+
+
+@pytest.mark.parametrize("payload", [None, [], "order", 5])
+def test_what_is_no_object_is_refused(payload: Any) -> None:
+    assert set(problems(payload)) == {"order"}
+
+
+def test_file_url_is_a_path() -> None:
+    assert source_of_url("file:///data/my%20night") == "/data/my night"
+    assert source_of_url("/data/a%20b") == "/data/a%20b"
