@@ -42,9 +42,11 @@ def sharp_pixels(
     """
     padded = np.pad(image, SHARP_REACH_PX, constant_values=np.nan)
     found = np.zeros(image.shape, bool)
+    # Half the threshold: up to two of the four sides may be as bright, as in the trail of a cosmic ray.
+    contrast_adu = _contrast(padded)
     for sign in (1.0, -1.0):
-        # Half the threshold: up to two of the four sides may be as bright, as in the trail of a cosmic ray.
-        rows, columns = _candidates(padded, sign, 0.5 * threshold * noise_adu)
+        rows, columns = np.nonzero(sign * contrast_adu > 0.5 * threshold * noise_adu)
+        rows, columns = rows + SHARP_REACH_PX, columns + SHARP_REACH_PX
         ring = _surroundings(padded, rows, columns, _RING) * sign
         background = _nanmedian(ring)
         scatter = 1.4826 * _nanmedian(np.abs(ring - background))
@@ -87,20 +89,17 @@ def mend(image: NDArray[np.float32], *, reach_px: int = 4) -> NDArray[np.float32
     return np.ascontiguousarray(padded[1:-1, 1:-1])
 
 
-def _candidates(
-    padded: NDArray[np.float32], sign: float, least_adu: float
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Positions, in the padded frame, of pixels that stand out from the mean of their four valid neighbours."""
-    centre = padded[2:-2, 2:-2]
-    filled = np.where(np.isnan(padded), np.float32(0), padded)
-    weight = (~np.isnan(padded)).astype(np.float32)
-    sides = [(slice(1, -3), slice(2, -2)), (slice(3, -1), slice(2, -2)), (slice(2, -2), slice(1, -3))]
-    sides.append((slice(2, -2), slice(3, -1)))
-    total = np.add.reduce([filled[side] for side in sides])
-    count = np.add.reduce([weight[side] for side in sides])
-    stands_out = sign * (centre * count - total) > least_adu * count
-    rows, columns = np.nonzero(stands_out)
-    return rows + SHARP_REACH_PX, columns + SHARP_REACH_PX
+def _contrast(padded: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each pixel less the mean of the valid ones among its four sides; NaN or infinite where there is none."""
+    is_valid = ~np.isnan(padded[1:-1, 1:-1])
+    filled = np.where(is_valid, padded[1:-1, 1:-1], np.float32(0))
+    total, count = (
+        sides[:-2, 1:-1] + sides[2:, 1:-1] + sides[1:-1, :-2] + sides[1:-1, 2:]
+        for sides in (filled, is_valid.view(np.uint8))
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        contrast_adu: NDArray[np.float32] = padded[2:-2, 2:-2] - total / count.astype(np.float32)
+    return contrast_adu
 
 
 def _surroundings(

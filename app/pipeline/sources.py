@@ -415,9 +415,9 @@ def _typical_sigma(shapes: _Shapes, otherwise_px: float) -> float:
 def _cores(flat: _FlatFrame, x: Floats, y: Floats, radius_px: float) -> tuple[Floats, NDArray[np.bool_]]:
     """Highest value of each star's core, and whether over a tenth of the core is masked."""
     half = max(int(radius_px), 1)
-    size = 2 * half + 1
-    row = np.clip(np.rint(y).astype(np.intp), 0, flat.counts.shape[0] - 1)
-    column = np.clip(np.rint(x).astype(np.intp), 0, flat.counts.shape[1] - 1)
-    highest = ndimage.maximum_filter(np.where(flat.is_bad, -np.inf, flat.original), size)[row, column]
-    masked = ndimage.uniform_filter(flat.is_bad.astype(np.float32), size)[row, column]
-    return np.where(np.isfinite(highest), highest, 0.0).astype(np.float64), masked > _MASKED_CORE
+    steps = np.arange(-half, half + 1)
+    rows = np.clip(np.rint(y).astype(np.intp)[:, None] + steps, 0, flat.counts.shape[0] - 1)[:, :, None]
+    columns = np.clip(np.rint(x).astype(np.intp)[:, None] + steps, 0, flat.counts.shape[1] - 1)[:, None, :]
+    is_bad = flat.is_bad[rows, columns]
+    highest = np.where(is_bad, -np.inf, flat.original[rows, columns]).max(axis=(1, 2), initial=-np.inf)
+    return np.where(np.isfinite(highest), highest, 0.0), is_bad.mean(axis=(1, 2)) > _MASKED_CORE

@@ -46,4 +46,4 @@ def lights_of(context: Context) -> tuple[Combination, ...]:
 
 def _time_and_name(light: Combination) -> tuple[str, str]:
     started = light.facts.started_at
-    return (started.isoformat() if started else "", light.path.name)
+    return (started.isoformat() if started else "unknown, so last", light.path.name)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median_high
 from typing import Any, ClassVar
 
 import numpy as np
@@ -161,16 +162,17 @@ def _stack_lights(context: Context, findings: Findings, group: tuple[Combination
 
 def _aligned(context: Context, findings: Findings, group: tuple[Combination, ...]) -> list[_Aligned]:
     """The reference first, then every light that could be aligned to it."""
-    smooth_px = max(star_scale(_image(light)) for light in group)
-    first = next((light for light in group if (light.wcs or {}).get("status") != "unsolved"), group[0])
-    reference = _sources(first, smooth_px)
+    smooth_px = median_high([star_scale(_image(light)) for light in group])
+    stars = {light.key: _sources(light, smooth_px) for light in group}
+    first = _reference(group, stars)
+    reference = stars[first.key]
     identity = Alignment(np.eye(2, 3), len(reference), 0.0, 1.0, False, smooth_px)
     found: list[tuple[Combination, Alignment, Sources]] = [(first, identity, reference)]
     for light in group:
         if light.key == first.key:
             continue
         context.cancel.check()
-        moving = _sources(light, smooth_px)
+        moving = stars[light.key]
         try:
             found.append((light, register_sources(moving, reference), moving))
         except CalibrationError as error:
@@ -189,6 +191,13 @@ def _aligned(context: Context, findings: Findings, group: tuple[Combination, ...
         scale = 1.0 / alignment.flux_ratio
         aligned.append(_Aligned(light, alignment, sources.background_adu, sources.noise_adu, transparency, scale))
     return aligned
+
+
+def _reference(group: tuple[Combination, ...], stars: dict[int, Sources]) -> Combination:
+    """The first light that shows at least half as many stars as the richest; one with world coordinates if any."""
+    most = max(len(stars[light.key]) for light in group)
+    rich = [light for light in group if len(stars[light.key]) >= most / 2]
+    return next((light for light in rich if (light.wcs or {}).get("status") != "unsolved"), rich[0])
 
 
 def _image(light: Combination) -> NDArray[np.float32]:
