@@ -32,7 +32,10 @@ class Bench:
         self.events: list[Event] = []
 
     def run(
-        self, source: Path, settings: Settings | None = None, report: Callable[[Event], None] | None = None,
+        self,
+        source: Path,
+        settings: Settings | None = None,
+        report: Callable[[Event], None] | None = None,
         cancel: CancelToken | None = None,
     ) -> tuple[FileBatch, Status]:
         batch = self.store.open_batch(str(source), self.folder / "products")
@@ -58,7 +61,13 @@ def data(product: Combination) -> np.ndarray[Any, Any]:
 
 def test_recipe_is_the_nights_order() -> None:
     assert [step.name for step in calibration_recipe()] == [
-        "transfer", "ingest", "bias stacks", "dark stacks", "flat stacks", "flat-dark correction", "astrometry",
+        "transfer",
+        "ingest",
+        "bias stacks",
+        "dark stacks",
+        "flat stacks",
+        "flat-dark correction",
+        "astrometry",
         "light stacks",
     ]
     codes = [step.code for step in calibration_recipe()]

@@ -10,8 +10,9 @@ from astropy.io import fits
 from scipy.spatial import cKDTree
 
 from app.model.errors import CalibrationError
-from app.pipeline.align import register, register_sources, warp_rows
+from app.pipeline.align import register, register_sources
 from app.pipeline.sources import detect
+from app.pipeline.warp import warp_rows
 from app.sim.sky import add_star
 
 SHAPE = (400, 500)

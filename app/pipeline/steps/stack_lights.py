@@ -19,7 +19,7 @@ from app.model.batch import Combination, Exposure, ProductKind
 from app.model.errors import CalibrationError
 from app.model.frame import FrameFacts, FrameKind
 from app.model.matching import fields, groups
-from app.pipeline.align import Alignment, register_sources, warp_rows
+from app.pipeline.align import Alignment, register_sources
 from app.pipeline.measure import measure_file
 from app.pipeline.plate_solve import Hint
 from app.pipeline.products import Names, Plan, input_cards, make, software_card
@@ -28,6 +28,7 @@ from app.pipeline.sharp import SHARP_REACH_PX, sharp_pixels
 from app.pipeline.sources import Sources, detect, star_scale
 from app.pipeline.step import Context, Findings, Step
 from app.pipeline.steps.solve_lights import lights_of
+from app.pipeline.warp import warp_rows
 
 #: Two lights are of one field when they point within this, where their scale is not known.
 FIELD_RADIUS_DEG = 0.25
@@ -61,6 +62,14 @@ class _Aligned:
     noise_adu: float
     transparency: float
     scale: float
+
+    @property
+    def shift_px(self) -> tuple[float, float]:
+        """How far the centre of the light lies from its place on the reference, (x, y)."""
+        facts = self.light.facts
+        centre = np.array([[(facts.columns - 1) / 2.0, (facts.rows - 1) / 2.0]])
+        dx, dy = (self.alignment.apply(centre) - centre)[0]
+        return float(dx), float(dy)
 
     @property
     def weight(self) -> float:
@@ -241,7 +250,7 @@ def _frame_parameters(one: _Aligned, reference: _Aligned) -> dict[str, Any]:
     matrix = one.alignment.matrix
     return {
         "light": one.light.path.name,
-        "shift_px": [round(float(matrix[0, 2]), 3), round(float(matrix[1, 2]), 3)],
+        "shift_px": [round(shift, 3) for shift in one.shift_px],
         "matrix": [[round(float(value), 9) for value in row] for row in matrix],
         "matched": one.alignment.matched,
         "rms_px": round(one.alignment.rms_px, 4),
@@ -271,7 +280,7 @@ def _header(plan: Plan, aligned: list[_Aligned]) -> fits.Header:
     add_cards(header, cards)
     history = []
     for one in aligned:
-        dx, dy = one.alignment.matrix[0, 2], one.alignment.matrix[1, 2]
+        dx, dy = one.shift_px
         history.append(
             f"{one.light.path.name}: shift {dx:+.2f} {dy:+.2f} px, {one.alignment.matched} stars, "
             f"rms {one.alignment.rms_px:.3f} px, flux {one.alignment.flux_ratio:.3f}"
