@@ -135,8 +135,10 @@ def _check(name: str, command: list[str], environment: Mapping[str, str]) -> Out
 
 
 def _pytest(arguments: list[str]) -> list[str]:
-    """The tests on all processors; those of one `xdist_group` share what they made."""
-    return _module("pytest", "-q", "-n", str(_processors()), "--dist", "loadgroup", *arguments)
+    """The tests on all processors; those of one module or class stay together and share what they made."""
+    return _module(
+        "pytest", "-q", "-n", str(_processors()), "--dist", "loadscope", "--no-loadscope-reorder", *arguments
+    )
 
 
 def _module(name: str, *arguments: str) -> list[str]:

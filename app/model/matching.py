@@ -161,6 +161,7 @@ def choose_dark(frame: FrameFacts, biases: Sequence[F], darks: Sequence[F], *, m
     Returns
     -------
     DarkChoice
+        What to subtract, and why.
     """
     bias = next((master for master in _by_temperature(biases, frame) if not differences(master.facts, frame)), None)
     fitting = [master for master in _by_temperature(darks, frame) if not differences(master.facts, frame)]

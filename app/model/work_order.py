@@ -80,6 +80,7 @@ def parse_work_order(payload: object) -> WorkOrder:
     Returns
     -------
     WorkOrder
+        The order as a value; its payload holds the JSON as it came.
 
     Raises
     ------

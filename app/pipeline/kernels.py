@@ -56,10 +56,12 @@ def calibrated(
 
     Parameters
     ----------
-    raw, bias, dark, flat : ndarray, shape (rows, columns)
-        Band of the frame and of the masters, adu; the flat is normalised to a median of 1.
+    raw, bias, dark : ndarray, shape (rows, columns)
+        Band of the frame and of the masters, adu.
     dark_scale : float
         Exposure of the frame over exposure of the dark; used only with a bias.
+    flat : ndarray, shape (rows, columns)
+        Band of the flat, normalised to a median of 1.
     flat_floor : float
         Flat values under it, or not finite, make a bad pixel.
 

@@ -26,6 +26,11 @@ class Home:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CUPOLA_", "XDG_"))}
         return kept | {"HOME": str(self.folder), "USERPROFILE": str(self.folder)}
 
+    @property
+    def database(self) -> Path:
+        """Where the program keeps its database here, as `cupola settings show` says on Linux."""
+        return self.folder / ".local" / "share" / "cupola" / "cupola.sqlite"
+
     def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(

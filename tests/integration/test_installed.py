@@ -20,8 +20,6 @@ from app.pipeline.sources import detect
 from tests.conftest import CHECKOUT
 from tests.integration.nights import of_kind
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:

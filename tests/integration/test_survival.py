@@ -22,8 +22,6 @@ from app.store.engine import open_database
 from tests.builders import small_night
 from tests.integration.nights import Home, command, of_kind
 
-pytestmark = pytest.mark.xdist_group("survival")
-
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -51,13 +49,9 @@ def digests(report: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def database(home: Home) -> Path:
-    return Path(home.json("settings", "show")["database"].removeprefix("sqlite:///"))
-
-
 def kill_at(home: Home, night: Path, into: Path, is_time: Callable[[Event], bool]) -> None:
     """Kill -9 the process of a batch at the first event that `is_time` says."""
-    url = f"sqlite:///{database(home)}"
+    url = f"sqlite:///{home.database}"
     opened = open_database(url)
     key = Batches(opened).open_batch(str(night), into).key
     opened.close()
@@ -108,7 +102,7 @@ def test_killed_batch_resumes_to_the_same_products(
     report = ended["result"]
     assert digests(report) == uninterrupted
     assert {file: file.stat().st_mtime_ns for file in kept} == kept
-    with sqlite3.connect(database(home)) as connection:
+    with sqlite3.connect(home.database) as connection:
         assert connection.execute("SELECT count(*), count(DISTINCT recipe) FROM combination").fetchone() == (7, 7)
         assert connection.execute("SELECT count(*), count(DISTINCT checksum) FROM exposure").fetchone() == (12, 12)
         assert connection.execute("SELECT count(*) FROM step_run WHERE status = 'running'").fetchone() == (0,)
@@ -224,10 +218,10 @@ def test_unknown_batch_is_refused_with_the_known_ones(home: Home, night: Path) -
     order = {
         "id": "1",
         "request": "resume_file_batch",
-        "batch": "nigth",
+        "batch": "other",
         "datetime": "2026-03-15T08:00:00",
         "user": "t",
     }
     refusal = home.json("orders", "submit", "-", stdin=json.dumps(order), code=1)
-    assert "nigth" in refusal["reason"]
-    assert "night" in refusal["reason"].replace("nigth", "")
+    assert "other" in refusal["reason"]
+    assert "night" in refusal["reason"].replace("other", "")
