@@ -76,7 +76,9 @@ def test_recipe_is_the_nights_order() -> None:
 
 def test_night_gives_back_what_was_put_in(bench: Bench, tmp_path: Path) -> None:
     night = small_night(tmp_path / "raw")
+    raw = {file: file.read_bytes() for file in night.folder.iterdir()}
     batch, status = bench.run(night.folder)
+    assert {file: file.read_bytes() for file in night.folder.iterdir()} == raw
     assert status is batch.status is Status.DONE_WITH_PROBLEMS  # there is no position to solve
     (bias,), (dark,), (flat,) = (
         bench.products(batch, kind)

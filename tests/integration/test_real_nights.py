@@ -271,8 +271,3 @@ class TestToronto:
         because = uncalibrated["parameters"]["subtracted_because"]
         assert "no dark of 300 s" in because
         assert "no bias" in because
-
-    def test_raw_frames_are_never_touched(self, report: dict[str, Any], shared: Path) -> None:
-        raw_files = list((shared / "data" / "toronto_atik_traps").iterdir())
-        newest_product = min(Path(product["path"]).stat().st_mtime for product in report["products"])
-        assert all(file.stat().st_mtime < newest_product for file in raw_files)

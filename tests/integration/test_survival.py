@@ -90,16 +90,7 @@ def test_killed_batch_resumes_to_the_same_products(
     into = tmp_path / "products"
     kill_at(home, night, into, PLACES[place])
     kept = {file: file.stat().st_mtime_ns for file in into.rglob("masters/*.fits")}
-    order = {
-        "id": "2",
-        "request": "resume_file_batch",
-        "batch": "night",
-        "datetime": "2026-03-15T08:00:00",
-        "user": "t",
-    }
-    home.json("orders", "submit", "-", stdin=json.dumps(order))
-    (ended,) = home.json("orders", "run")
-    report = ended["result"]
+    report = home.json("process", str(night), "--into", str(into))
     assert digests(report) == uninterrupted
     assert {file: file.stat().st_mtime_ns for file in kept} == kept
     with sqlite3.connect(home.database) as connection:
@@ -167,7 +158,16 @@ def test_resume_makes_only_what_is_missing(home: Home, night: Path, tmp_path: Pa
     (dark,) = of_kind(first, "dark_master")
     times = {product["path"]: Path(product["path"]).stat().st_mtime_ns for product in first["products"]}
     Path(dark["path"]).unlink()
-    second = home.json("process", str(night), "--into", str(into))
+    order = {
+        "id": "2",
+        "request": "resume_file_batch",
+        "batch": "night",
+        "datetime": "2026-03-15T08:00:00",
+        "user": "t",
+    }
+    home.json("orders", "submit", "-", stdin=json.dumps(order))
+    (ended,) = home.json("orders", "run")
+    second = ended["result"]
     assert [product["path"] for product in second["products"]].count(dark["path"]) == 1
     made = [path for path, time in times.items() if Path(path).stat().st_mtime_ns != time]
     assert made == [dark["path"]]
