@@ -14,7 +14,7 @@ from app.model.batch import Combination, FileBatch, ProductKind, Severity, Statu
 from app.model.frame import FrameKind
 from app.model.settings import Calibration, Camera, Settings
 from app.pipeline.events import BatchEnded, Event, Progress, StepEnded, StepStarted, from_line, to_line
-from app.pipeline.recipe import calibration_recipe
+from app.pipeline.recipe import calibration_recipe, in_order
 from app.pipeline.run_batch import run_batch
 from app.pipeline.step import CancelToken
 from tests.builders import BIAS_ADU, DARK_ADU_PER_S, SIDE, SKY_ADU, frame, small_night
@@ -72,6 +72,25 @@ def test_recipe_is_the_nights_order() -> None:
     ]
     codes = [step.code for step in calibration_recipe()]
     assert codes == sorted(set(codes))
+
+
+def test_two_steps_of_one_code_are_refused() -> None:
+    kind = type(calibration_recipe()[0])
+    with pytest.raises(ValueError, match="code 110 is taken"):
+        in_order([kind, kind])
+
+
+def test_damaged_product_is_made_again_and_the_others_are_not(bench: Bench, tmp_path: Path) -> None:
+    night = small_night(tmp_path / "raw")
+    batch, _ = bench.run(night.folder)
+    before = {product.file: product.file.stat().st_mtime_ns for product in bench.store.combinations(batch.key)}
+    (dark,) = bench.products(batch, ProductKind.DARK_MASTER)
+    whole = dark.file.read_bytes()
+    dark.file.write_bytes(whole[:-1] + b"x")
+    batch, _ = bench.run(night.folder)
+    assert dark.file.read_bytes() == whole
+    after = {product.file: product.file.stat().st_mtime_ns for product in bench.store.combinations(batch.key)}
+    assert [file.name for file in before if before[file] != after[file]] == [dark.file.name]
 
 
 def test_night_gives_back_what_was_put_in(bench: Bench, tmp_path: Path) -> None:
