@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from app.model.errors import OrderRefused
+from app.model.errors import FieldProblem, OrderRefused
 from app.model.work_order import Request, parse_work_order, source_of_url
 
 CALIBRATE = {
@@ -98,3 +100,25 @@ def test_what_is_no_object_is_refused(payload: Any) -> None:
 def test_file_url_is_a_path() -> None:
     assert source_of_url("file:///data/my%20night") == "/data/my night"
     assert source_of_url("/data/a%20b") == "/data/a%20b"
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(database=None, deadline=None, max_examples=300)
+@given(st.sampled_from([CALIBRATE, OBSERVE]), st.dictionaries(st.sampled_from([*CALIBRATE, *OBSERVE]), ANYTHING))
+def test_whatever_comes_is_taken_whole_or_refused_with_reasons(good: dict[str, Any], changed: dict[str, Any]) -> None:
+    assert all(problem.field and problem.remedy for problem in outcome(good | changed))
+
+
+def outcome(payload: dict[str, Any]) -> tuple[FieldProblem, ...]:
+    """The problems of an order, at least one when it is refused."""
+    try:
+        parse_work_order(payload)
+    except OrderRefused as refused:
+        return refused.problems or (FieldProblem("", "", "refused without a reason"),)
+    return ()
