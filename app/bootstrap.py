@@ -14,6 +14,7 @@ from pathlib import Path
 from app.model.clock import Clock, SystemClock
 from app.model.settings import Settings, read_settings
 from app.paths import user_data_folder, user_settings_file
+from app.pipeline.rejection import METHODS
 from app.services.front_desk import FrontDesk
 from app.services.processor import BatchProcess, Processor
 from app.store.batches import Batches
@@ -56,6 +57,11 @@ def settings_file() -> Path:
     return Path(given) if given else user_settings_file()
 
 
+def settings_of(file: Path) -> Settings:
+    """Settings checked against what this program can do."""
+    return read_settings(file, rejections=tuple(METHODS))
+
+
 def repository_of(settings: Settings) -> Path:
     """The local repository, absolute."""
     return (settings.repository or user_data_folder() / "repository").expanduser().absolute()
@@ -76,7 +82,7 @@ def open_observatory(clock: Clock | None = None) -> Iterator[Observatory]:
         The settings or the database cannot be used.
     """
     file = settings_file()
-    settings = read_settings(file)
+    settings = settings_of(file)
     clock = clock or SystemClock()
     database = open_database(database_url(settings), clock)
     try:

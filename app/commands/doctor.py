@@ -167,16 +167,15 @@ def free_disk(folder: Path, least_gb: float = LEAST_FREE_GB) -> Finding:
 
 def _observatory() -> dict[str, Probe]:
     """Probes of what the settings name; of the settings alone when they cannot be read."""
-    from app.bootstrap import database_url, repository_of, settings_file
-    from app.model.settings import read_settings
+    from app.bootstrap import database_url, repository_of, settings_file, settings_of
 
     def settings() -> Finding:
-        read_settings(settings_file())
+        settings_of(settings_file())
         state = "is good" if settings_file().exists() else "does not exist: the defaults are in force"
         return Finding("Settings", True, f"{settings_file()} {state}")
 
     try:
-        values = read_settings(settings_file())
+        values = settings_of(settings_file())
     except ObservatoryError:
         return {"Settings": settings}
     return {

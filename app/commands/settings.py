@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from app.bootstrap import database_url, repository_of, settings_file
+from app.bootstrap import database_url, repository_of, settings_file, settings_of
 from app.commands.console import DONE, FAILED, give, say
 from app.model.errors import SettingsRefused
-from app.model.settings import read_settings
 from app.paths import resource
 
 
@@ -37,7 +36,7 @@ def init(*, as_json: bool) -> int:
 
 def show(*, as_json: bool) -> int:
     """Print the settings in force, defaults and all; never the password."""
-    settings = read_settings(settings_file())
+    settings = settings_of(settings_file())
     values: dict[str, Any] = settings.model_dump(mode="json")
     values["repository"] = str(repository_of(settings))
     values["database"] = _without_password(database_url(settings))
@@ -49,7 +48,7 @@ def check(*, as_json: bool) -> int:
     """Check the settings file; every problem at once."""
     file = settings_file()
     try:
-        read_settings(file)
+        settings_of(file)
     except SettingsRefused as refusal:
         problems = [
             {"field": problem.field, "value": problem.value, "remedy": problem.remedy} for problem in refusal.problems

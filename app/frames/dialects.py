@@ -33,6 +33,35 @@ _MJD_OF_1970 = 40587.0
 _LATEST_MJD = 100000.0
 _MOST_BINNING = 64
 _ARCSEC_PER_RADIAN = 206264.806
+#: Cards whose name says their unit, also where the comment does not.
+_UNITS = {"EXPOINUS": "[us]"}
+#: Cards that say what a frame is for.
+TYPE_CARDS = (
+    "IMAGETYP",
+    "IMAGETYPE",
+    "CALFRAME",
+    "ESO DPR TYPE",
+    "OBSTYPE",
+    "FRAME",
+    "FRAMETYP",
+    "PICTTYPE",
+    "EXPTYPE",
+    "IMGTYPE",
+    "IMTYPE",
+    "VIMTYPE",
+    "OBS_TYPE",
+    "OBSMODE",
+    "DATA-TYP",
+    "CCDTYPE",
+    "ESO DPR CATG",
+)
+#: Words that mean something else in one card than in the others, and how the others say it; PICTTYPE is SBIG's.
+TYPE_WORDS = {
+    ("PICTTYPE", "1"): "light",
+    ("PICTTYPE", "2"): "bias",
+    ("PICTTYPE", "3"): "dark",
+    ("PICTTYPE", "4"): "flat",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +75,7 @@ class _Fact(Generic[T]):
         """The fact as the first card says that can be used."""
         for name in self.cards:
             found = value(header, name)
-            fact = None if found is None else self.read(found, comment(header, name))
+            fact = None if found is None else self.read(found, f"{comment(header, name)} {_UNITS.get(name, '')}")
             if fact is not None:
                 return fact
         return None
@@ -165,11 +194,23 @@ def _scale(found: Value, remark: str) -> float | None:
 _ROWS = _Fact(("ZNAXIS2", "NAXIS2"), _size)
 _COLUMNS = _Fact(("ZNAXIS1", "NAXIS1"), _size)
 _EXPOSURE_S = _Fact(
-    ("EXPTIME", "EXPOSURE", "EXP_TIME", "EXP-TIME", "EXPOSTIM", "EXPOS", "EXP", "ITIME", "INTTIME", "EXPOINUS"),
+    (
+        "EXPTIME",
+        "EXPOSURE",
+        "EXP_TIME",
+        "EXP-TIME",
+        "EXPOSTIM",
+        "EXPOS",
+        "EXP",
+        "ITIME",
+        "INTTIME",
+        "EXPOINUS",
+    ),
     _seconds,
 )
 _FILTER = _Fact(
-    ("FILTER", "FILTER1", "FILTNAME", "INSFLNAM", "FILTERID", "FILTNAM", "FILT-1", "ESO INS FILT1 NAME"), _filter_name
+    ("FILTER", "FILTER1", "FILTNAME", "INSFLNAM", "FILTERID", "FILTNAM", "FILT-1", "ESO INS FILT1 NAME"),
+    _filter_name,
 )
 _INSTRUMENT = _Fact(("INSTRUME", "CAMERA", "DETNAME", "CAMNAME", "DETECTOR"), _text)
 _GAIN_SETTING = _Fact(("GAIN", "CAMGAIN", "GAINM", "ISO", "ISOSPEED"), _gain_setting)

@@ -16,6 +16,7 @@ from pathlib import PurePath
 
 from astropy.io.fits import Header
 
+from app.frames.dialects import TYPE_CARDS, TYPE_WORDS
 from app.frames.headers import FITS_ENDINGS, TEXT_ENDING, lines, value
 from app.model.frame import FrameFacts, FrameKind, Recognition
 
@@ -177,28 +178,6 @@ def _words_of_name(file_name: str, facts: FrameFacts) -> list[str]:
 
 # --- votes ------------------------------------------------------------------------------------------------------
 
-_TYPE_CARDS = (
-    "IMAGETYP",
-    "IMAGETYPE",
-    "CALFRAME",
-    "ESO DPR TYPE",
-    "OBSTYPE",
-    "FRAME",
-    "FRAMETYP",
-    "PICTTYPE",
-    "EXPTYPE",
-    "IMGTYPE",
-    "IMTYPE",
-    "VIMTYPE",
-    "OBS_TYPE",
-    "OBSMODE",
-    "DATA-TYP",
-    "CCDTYPE",
-    "ESO DPR CATG",
-)
-#: PICTTYPE of SBIG's programs.
-_BY_NUMBER = {"1": _Subject.LIGHT, "2": _Subject.BIAS, "3": _Subject.DARK, "4": _Subject.FLAT}
-
 
 def _votes(file_name: str, header: Header, facts: FrameFacts) -> Iterator[_Vote]:
     claims = list(_claims(header))
@@ -223,10 +202,9 @@ def _votes(file_name: str, header: Header, facts: FrameFacts) -> Iterator[_Vote]
 
 def _claims(header: Header) -> Iterator[tuple[_Subject, str]]:
     """What the type cards say that can be understood."""
-    for card in _TYPE_CARDS:
+    for card in TYPE_CARDS:
         text = str(value(header, card) or "")
-        subject = _BY_NUMBER.get(text) if card == "PICTTYPE" else None
-        subject = subject or _subject_of(_words(text), _TYPE_WORDS)
+        subject = _subject_of(_words(TYPE_WORDS.get((card, text), text)), _TYPE_WORDS)
         if subject:
             yield subject, f"{card} says {text!r}"
 
@@ -343,7 +321,7 @@ def _sign_of_calibration(file_name: str, header: Header, facts: FrameFacts) -> s
 
 
 def _type_card_with(header: Header, pattern: re.Pattern[str]) -> str | None:
-    for card in _TYPE_CARDS:
+    for card in TYPE_CARDS:
         text = str(value(header, card) or "")
         if any(pattern.fullmatch(word) for word in _words(text)):
             return f"{card} says {text!r}"
@@ -361,7 +339,7 @@ def _reason(votes: list[_Vote], subject: _Subject) -> str:
 
 
 def _why_unsure(votes: list[_Vote], header: Header) -> str:
-    card = next((card for card in _TYPE_CARDS if value(header, card) is not None), None)
+    card = next((card for card in TYPE_CARDS if value(header, card) is not None), None)
     unknown = (
         f"{card} says {value(header, card)!r}, which names no kind" if card and not list(_claims(header)) else None
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from app.model.errors import FieldProblem, SettingsRefused
 
@@ -63,12 +63,20 @@ class Camera(_Table):
 class Calibration(_Table):
     """Limits of the calibration."""
 
-    rejection: Literal["auto", "none", "noise clip", "sigma clip"] = "auto"
+    rejection: str = "auto"
     few_frames: Annotated[int, Field(ge=1)] = 3
     flat_floor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     flat_minimum_adu: Annotated[float, Field(ge=0.0)] = 500.0
     position_radius_deg: Annotated[float, Field(gt=0.0, le=10.0)] = 1.0
     faint_flux_ratio: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+
+    @field_validator("rejection")
+    @classmethod
+    def _is_a_method(cls, rejection: str, info: ValidationInfo) -> str:
+        known = ("auto", *(info.context or ()))
+        if info.context is not None and rejection not in known:
+            raise ValueError(f"is no method: take one of {', '.join(known)}")
+        return rejection
 
 
 class Settings(_Table):
@@ -97,8 +105,24 @@ class Settings(_Table):
         return Camera(instrument=instrument or "")
 
 
-def read_settings(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
+def read_settings(
+    path: Path, environment: Mapping[str, str] = os.environ, rejections: Collection[str] | None = None
+) -> Settings:
     """Read a settings file; an absent file gives the defaults.
+
+    Parameters
+    ----------
+    path : Path
+        TOML.
+    environment : mapping of str to str
+        Holds the mail password, if any.
+    rejections : collection of str, optional
+        Names of the rejection methods that there are; without them any name passes.
+
+    Returns
+    -------
+    Settings
+        Checked as a whole.
 
     Raises
     ------
@@ -115,7 +139,7 @@ def read_settings(path: Path, environment: Mapping[str, str] = os.environ) -> Se
     if MAIL_PASSWORD_VARIABLE in environment and isinstance(values.get("mail", {}), dict):
         values["mail"] = {**values.get("mail", {}), "password": environment[MAIL_PASSWORD_VARIABLE]}
     try:
-        return Settings.model_validate(values)
+        return Settings.model_validate(values, context=rejections)
     except ValidationError as error:
         problems = tuple(
             FieldProblem(".".join(str(part) for part in fault["loc"]), repr(fault["input"])[:80], _remedy(fault["msg"]))
@@ -125,5 +149,6 @@ def read_settings(path: Path, environment: Mapping[str, str] = os.environ) -> Se
 
 
 def _remedy(message: str) -> str:
+    message = message.removeprefix("Value error, ")
     known = {"Extra inputs are not permitted": "is no setting: see `cupola settings show` for the names"}
     return known.get(message, message[:1].lower() + message[1:])

@@ -181,6 +181,23 @@ def set_up_name(facts: FrameFacts) -> tuple[str | None, ...]:
     )
 
 
+def lights_of(context: Context) -> tuple[Combination, ...]:
+    """Lights of this run, by time and then by name."""
+    kinds = (ProductKind.CALIBRATED_LIGHT, ProductKind.UNCALIBRATED_LIGHT)
+    found = [
+        light
+        for kind in kinds
+        for light in context.store.combinations(context.batch.key, kind)
+        if light.key in context.kept
+    ]
+    return tuple(sorted(found, key=_time_and_name))
+
+
+def _time_and_name(light: Combination) -> tuple[str, str]:
+    started = light.facts.started_at
+    return (started.isoformat() if started else "unknown, so last", light.path.name)
+
+
 def promote(context: Context) -> None:
     """Show the new products: stale ones go, a new set takes the place of the old, masters used elsewhere stay."""
     store, batch = context.store, context.batch

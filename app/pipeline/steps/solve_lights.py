@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from app.model.batch import Combination, ProductKind
+from app.model.batch import Combination
 from app.pipeline.measure import measure_file
+from app.pipeline.products import lights_of
 from app.pipeline.step import Context, Findings, Step
 
 
@@ -30,20 +31,3 @@ class SolveLights(Step):
                 findings.warn(light.path.name, f"unsolved: {wcs['reason']}")
 
         self.for_each(lights_of(context), solve, lambda light: light.path.name, context, findings)
-
-
-def lights_of(context: Context) -> tuple[Combination, ...]:
-    """Lights of this run, by time and then by name."""
-    kinds = (ProductKind.CALIBRATED_LIGHT, ProductKind.UNCALIBRATED_LIGHT)
-    found = [
-        light
-        for kind in kinds
-        for light in context.store.combinations(context.batch.key, kind)
-        if light.key in context.kept
-    ]
-    return tuple(sorted(found, key=_time_and_name))
-
-
-def _time_and_name(light: Combination) -> tuple[str, str]:
-    started = light.facts.started_at
-    return (started.isoformat() if started else "unknown, so last", light.path.name)

@@ -22,12 +22,11 @@ from app.model.matching import fields, groups
 from app.pipeline.align import Alignment, register_sources
 from app.pipeline.measure import measure_file
 from app.pipeline.plate_solve import Hint
-from app.pipeline.products import Names, Plan, input_cards, make, software_card
+from app.pipeline.products import Names, Plan, input_cards, lights_of, make, software_card
 from app.pipeline.rejection import combine, method_for
 from app.pipeline.sharp import SHARP_REACH_PX, sharp_pixels
 from app.pipeline.sources import Sources, detect, star_scale
 from app.pipeline.step import Context, Findings, Step
-from app.pipeline.steps.solve_lights import lights_of
 from app.pipeline.warp import warp_rows
 
 #: Two lights are of one field when they point within this, where their scale is not known.
