@@ -11,8 +11,8 @@ if exist "%VENV%\test.txt" set "LOCK=test"
 
 fc /b "%ROOT%requirements\%LOCK%.txt" "%VENV%\%LOCK%.txt" >nul 2>&1 && "%VENV%\Scripts\python.exe" -c "" >nul 2>&1 && goto run
 
-set "PY=%CUPOLA_PYTHON%"
-if not defined PY set "PY=py -3"
+set PY="%CUPOLA_PYTHON%"
+if not defined CUPOLA_PYTHON set "PY=py -3"
 %PY% -I -c "import sys; sys.exit(sys.version_info < (3, 11))" >nul 2>&1
 if errorlevel 1 (
     echo cupola: Python 3.11 or newer is missing: install it from python.org, or name one in CUPOLA_PYTHON>&2

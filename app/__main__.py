@@ -103,11 +103,16 @@ def test(context: typer.Context) -> None:
 
 
 @app.command(hidden=True)
-def run_batch(key: int) -> None:
+def run_batch(
+    key: int,
+    into: Annotated[Path | None, typer.Option(help="Another root for the batch's folder.")] = None,
+    *,
+    restart: Annotated[bool, typer.Option("--restart", help="Make everything anew.")] = False,
+) -> None:
     """Calibrate one batch as a child process; the Processor starts it."""
     from app.commands import run_batch as command
 
-    raise typer.Exit(command.run(key))
+    raise typer.Exit(command.run(key, into, restart=restart))
 
 
 @orders_app.command("submit")
@@ -185,14 +190,15 @@ def settings_check(*, json: Json = False) -> None:
 
 
 def main() -> None:
-    """Run the command; an expected error is one sentence on stderr and exit code 1."""
+    """Run the command; an expected error is one sentence on stderr, with --json in JSON too, and exit code 1."""
     if os.environ.get("HOME") == "":
         del os.environ["HOME"]  # an empty HOME would put the user's folders below the current one
     try:
         app(prog_name="cupola")
     except ObservatoryError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
+        from app.commands.console import refuse
+
+        sys.exit(refuse(str(error), as_json="--json" in sys.argv))
 
 
 if __name__ == "__main__":

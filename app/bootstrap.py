@@ -6,19 +6,21 @@ import getpass
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from time import monotonic
 
-from app.model.clock import Clock, SystemClock
-from app.model.settings import Settings, read_settings
+from app.model.clock import Clock, NightClock, SystemClock
+from app.model.errors import FieldProblem, ObservatoryError, SettingsRefused
+from app.model.settings import MAIL_PASSWORD_VARIABLE, Settings, parse_settings
 from app.paths import user_data_folder, user_settings_file
-from app.pipeline.rejection import METHODS
 from app.services.front_desk import FrontDesk
 from app.services.processor import BatchProcess, Processor
 from app.store.batches import Batches
-from app.store.engine import Database, open_database
+from app.store.engine import Database, open_database, sqlite_file
 from app.store.journal import Journal
 from app.store.log_records import LogRecords
 from app.store.outbox import Outbox
@@ -26,6 +28,8 @@ from app.store.work_orders import WorkOrders
 
 #: Environment variable by which a program and its children use another settings file.
 SETTINGS_VARIABLE = "CUPOLA_SETTINGS"
+#: Environment variable by which a program and its children share the clock of the embedded night, see `begin_night`.
+NIGHT_VARIABLE = "CUPOLA_NIGHT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,19 @@ def settings_file() -> Path:
 
 
 def settings_of(file: Path) -> Settings:
-    """Settings checked against what this program can do."""
-    return read_settings(file, rejections=tuple(METHODS))
+    """Settings of a file, checked against what this program can do; an absent file gives the defaults.
+
+    Raises
+    ------
+    SettingsRefused
+        With every problem of the file.
+    """
+    try:
+        text = file.read_text(encoding="utf-8") if file.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        problem = FieldProblem("file", str(file), f"cannot be read: {error}: mend it, or move it away")
+        raise SettingsRefused(f"Settings {file}", (problem,)) from error
+    return parse_settings(text, f"Settings {file}", os.environ.get(MAIL_PASSWORD_VARIABLE), _rejections)
 
 
 def repository_of(settings: Settings) -> Path:
@@ -72,23 +87,39 @@ def database_url(settings: Settings) -> str:
     return settings.database or f"sqlite:///{user_data_folder() / 'cupola.sqlite'}"
 
 
+def lock_file(database: Database, name: str) -> Path:
+    """Where a lock of this database lies: beside an SQLite file, so that all its users share it."""
+    file = sqlite_file(database.engine.url)
+    if file is not None:
+        file = file.resolve()
+        return file.with_name(f"{file.name}.{name}.lock")
+    digest = hashlib.sha256(database.name.encode()).hexdigest()[:12]
+    return user_data_folder() / f"{digest}.{name}.lock"
+
+
+def begin_night(starts_at: datetime) -> None:
+    """From now on this program and its children live in the embedded night; the monotonic clock is theirs in common."""
+    os.environ[NIGHT_VARIABLE] = f"{starts_at.isoformat()} {monotonic()}"
+
+
 @contextmanager
-def open_observatory(clock: Clock | None = None) -> Iterator[Observatory]:
+def open_observatory() -> Iterator[Observatory]:
     """Open everything by the settings file in use, and close it at the end.
 
     Raises
     ------
     SettingsRefused, StoreError
         The settings or the database cannot be used.
+    ObservatoryError
+        The night in the environment is none.
     """
     file = settings_file()
     settings = settings_of(file)
-    clock = clock or SystemClock()
+    clock = _clock()
     database = open_database(database_url(settings), clock)
     try:
         batches, orders, journal = Batches(database), WorkOrders(database), Journal(database)
         process = BatchProcess(own_command("run-batch"), batches)
-        lock_file = user_data_folder() / f"orders-{hashlib.sha256(database.name.encode()).hexdigest()[:12]}.lock"
         yield Observatory(
             settings,
             file,
@@ -101,7 +132,7 @@ def open_observatory(clock: Clock | None = None) -> Iterator[Observatory]:
             Outbox(database),
             FrontDesk(orders, batches, journal, settings.site, clock),
             process,
-            Processor(orders, batches, process, repository_of(settings), lock_file),
+            Processor(orders, batches, process, repository_of(settings), lock_file(database, "orders")),
         )
     finally:
         database.close()
@@ -120,3 +151,22 @@ def operator() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
+
+
+def _clock() -> Clock:
+    night = os.environ.get(NIGHT_VARIABLE)
+    if not night:
+        return SystemClock()
+    try:
+        starts_at, _, began = night.partition(" ")
+        return NightClock(datetime.fromisoformat(starts_at), float(began))
+    except ValueError as error:
+        raise ObservatoryError(
+            f"{NIGHT_VARIABLE} is {night!r}, but is a time and a monotonic time, set by the example night: unset it"
+        ) from error
+
+
+def _rejections() -> Collection[str]:
+    from app.pipeline.rejection import METHODS  # numpy: slow to import, and rarely asked for
+
+    return METHODS

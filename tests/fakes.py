@@ -53,6 +53,7 @@ class _Made:
     generation: int
     value: NewCombination
     made_at: datetime
+    is_superseded: bool = False
 
 
 @dataclass(slots=True)
@@ -80,10 +81,10 @@ class MemoryBatches:
     _steps: list[_Step] = field(default_factory=list)
 
     def open_batch(self, source: str, folder_root: Path) -> FileBatch:
-        source = str(PurePath(source_of_url(source)))
+        source = str(Path(source_of_url(source)).resolve())
         for batch in self._batches.values():
             if batch.source == source:
-                return self._relocated(batch, folder_root / batch.name)
+                return batch
         taken = {batch.name for batch in self._batches.values()}
         name, number = PurePath(source).name, 1
         while name in taken:
@@ -94,19 +95,21 @@ class MemoryBatches:
         self._batches[key] = made
         return made
 
-    def _relocated(self, batch: FileBatch, folder: Path) -> FileBatch:
-        if batch.folder != folder:
-            self._remove([made for made in self._of(batch.key) if not self.used_elsewhere(made.key)])
-            for made in self._of(batch.key):
-                made.value = replace(made.value, path=self._value(made).file)
-            target = batch.target_generation + 1
-            self._batches[batch.key] = replace(batch, folder=folder, generation=0, target_generation=target)
-        return self._batches[batch.key]
+    def move_to(self, batch: int, folder_root: Path) -> FileBatch:
+        known = self.batch(batch)
+        folder = folder_root / known.name
+        if known.folder != folder:
+            self._remove([made for made in self._of(batch) if not self._is_used_elsewhere(made)])
+            for made in self._of(batch):
+                made.value, made.is_superseded = replace(made.value, path=self._value(made).file), True
+            target = known.target_generation + 1
+            self._batches[batch] = replace(known, folder=folder, generation=0, target_generation=target)
+        return self._batches[batch]
 
     def begin_restart(self, batch: int) -> FileBatch:
         known = self.batch(batch)
         unfinished = [made for made in self._of(batch) if made.generation > known.generation]
-        self._remove([made for made in unfinished if not self.used_elsewhere(made.key)])
+        self._remove([made for made in unfinished if not self._is_used_elsewhere(made)])
         target = max(known.target_generation, known.generation + 1)
         self._batches[batch] = replace(known, target_generation=target)
         return self._batches[batch]
@@ -158,19 +161,18 @@ class MemoryBatches:
         return tuple(one for one in found if kind in (None, one.kind))
 
     def library(self, kind: ProductKind, other_than: int) -> tuple[Combination, ...]:
-        shown = [made for made in self._made.values() if made.generation == self._batches[made.batch].generation]
-        found = [self._value(made) for made in shown if made.batch != other_than and made.value.kind is kind]
-        return tuple(reversed(found))
+        shown = [one for batch in self._batches if batch != other_than for one in self.shown(batch)]
+        return tuple(sorted((one for one in shown if one.kind is kind), key=lambda one: -one.key))
 
     def record(self, batch: int, made: NewCombination) -> Combination:
         generation = self.batch(batch).target_generation
-        known = self._of_target(batch)
+        known = [made for made in self._of(batch) if made.generation == generation]
         self._remove([one for one in known if one.value.path == made.path and one.value.recipe != made.recipe])
         row = next((one for one in known if one.value.recipe == made.recipe), None)
         if row is None:
             self._made_count += 1
             row = _Made(self._made_count, batch, generation, made, self.clock.utc())
-        row.value, row.made_at = _kept(made), self.clock.utc()
+        row.value, row.made_at, row.is_superseded = _kept(made), self.clock.utc(), False
         self._made[row.key] = row
         return self._value(row)
 
@@ -179,28 +181,33 @@ class MemoryBatches:
         made.value = _kept(replace(made.value, checksum=checksum, qc=qc, wcs=wcs))
 
     def forget(self, batch: int, keep: Sequence[int]) -> tuple[Combination, ...]:
-        gone = [made for made in self._of_target(batch) if made.key not in keep]
+        return self._retire([made for made in self._of_target(batch) if made.key not in keep])
+
+    def promote(self, batch: int) -> tuple[Combination, ...]:
+        known = self.batch(batch)
+        self._batches[batch] = replace(known, generation=known.target_generation)
+        return self._retire([made for made in self._of(batch) if made.generation < known.target_generation])
+
+    def shown(self, batch: int) -> tuple[Combination, ...]:
+        generation = self.batch(batch).generation
+        of_set = [made for made in self._of(batch) if made.generation == generation and not made.is_superseded]
+        return tuple(self._value(made) for made in of_set)
+
+    def is_taken(self, batch: int, path: Path, recipe: str) -> bool:
+        target = self.batch(batch).target_generation
+        others = [made for made in self._of(batch) if made.generation == target and made.value.recipe != recipe]
+        return any(made.value.path == path and self._is_used_elsewhere(made) for made in others)
+
+    def _retire(self, stale: Sequence[_Made]) -> tuple[Combination, ...]:
+        gone = [made for made in stale if not self._is_used_elsewhere(made)]
         values = tuple(self._value(made) for made in gone)
+        for made in stale:
+            made.is_superseded = True
         self._remove(gone)
         return values
 
-    def promote(self, batch: int) -> None:
-        known = self.batch(batch)
-        self._batches[batch] = replace(known, generation=known.target_generation)
-        older = [made for made in self._of(batch) if made.generation < known.target_generation]
-        self._remove([made for made in older if not self.used_elsewhere(made.key)])
-
-    def superseded(self, batch: int) -> tuple[Combination, ...]:
-        target = self.batch(batch).target_generation
-        return tuple(self._value(made) for made in self._of(batch) if made.generation < target)
-
-    def used_elsewhere(self, combination: int) -> bool:
-        batch = self._made[combination].batch
-        return any(combination in made.value.uses and made.batch != batch for made in self._made.values())
-
-    def move(self, combination: int, path: str) -> None:
-        made = self._made[combination]
-        made.value = replace(made.value, path=Path(path))
+    def _is_used_elsewhere(self, made: _Made) -> bool:
+        return any(made.key in other.value.uses and other.batch != made.batch for other in self._made.values())
 
     def begin_step(self, batch: int, name: str, code: int, description: str) -> int:
         self.batch(batch)
@@ -233,7 +240,7 @@ class MemoryBatches:
 
     def _of_target(self, batch: int) -> list[_Made]:
         target = self.batch(batch).target_generation
-        return [made for made in self._of(batch) if made.generation == target]
+        return [made for made in self._of(batch) if made.generation == target and not made.is_superseded]
 
     def _remove(self, gone: Sequence[_Made]) -> None:
         keys = {made.key for made in gone}
@@ -244,14 +251,13 @@ class MemoryBatches:
 
     def _value(self, made: _Made) -> Combination:
         batch = self._batches[made.batch]
-        folder = batch.folder if made.generation <= batch.generation else batch.working_folder
         names = {exposure.key: exposure.file for exposure in self._known.values()}
         values = {name.name: getattr(made.value, name.name) for name in fields(NewCombination)}
         return Combination(
             **values,
             key=made.key,
             batch=made.batch,
-            file=folder / made.value.path,
+            file=batch.set_folder(made.generation) / made.value.path,
             made_at=made.made_at,
             inputs=tuple(names[key] for key in made.value.exposures),
         )

@@ -37,6 +37,14 @@ def give(result: Any, text: str, *, as_json: bool) -> None:
     print(json.dumps(result, indent=2, default=str) if as_json else text)
 
 
+def refuse(sentence: str, *, as_json: bool, code: int = FAILED) -> int:
+    """Say on stderr why there is no result, and on stdout too when that is to be JSON; returns the exit code."""
+    say(sentence)
+    if as_json:
+        give({"error": sentence}, "", as_json=True)
+    return code
+
+
 def log_to_stderr(level: int = logging.WARNING) -> None:
     """Log to stderr; the level may be set by CUPOLA_LOG."""
     name = os.environ.get("CUPOLA_LOG", "").upper()
@@ -51,7 +59,7 @@ def log_to_stderr(level: int = logging.WARNING) -> None:
 @contextmanager
 def mails(observatory: Observatory) -> Iterator[None]:
     """Errors of this process are mailed, and the waiting mails are sent beside the work; nothing waits for them."""
-    handler = AlertHandler(observatory.outbox, observatory.settings.mail.admins)
+    handler = AlertHandler(observatory.outbox, observatory.settings.mail.recipients)
     logging.getLogger().addHandler(handler)
     try:
         yield

@@ -5,22 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS
 from filelock import FileLock, Timeout
 
-from app.bootstrap import SETTINGS_VARIABLE, open_observatory
-from app.commands.console import DONE, FAILED, ProgressLine, give, say
+from app.bootstrap import SETTINGS_VARIABLE, begin_night, open_observatory
+from app.commands.console import DONE, FAILED, ProgressLine, give, refuse, say
 from app.commands.process import cancelling, summary
 from app.model.batch import ProductKind
-from app.model.clock import NightClock
 from app.model.errors import ObservatoryError
 from app.model.work_order import OrderState
 from app.paths import user_data_folder
+from app.pipeline.measure import header_wcs
 from app.sim.raw_night import NIGHT, SITE, NightTruth, write_night
 
 _SETTINGS = """# Settings of the example night; written anew each time.
@@ -37,16 +35,15 @@ elevation_m = {elevation_m}
 def run(*, as_json: bool) -> int:
     """Render the night, order its calibration, run the order, and hold the stacks against the truth."""
     folder = user_data_folder() / "demo"
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock"), timeout=0):
             result = _run_night(folder)
     except Timeout:
-        say("the example night is running already: wait for it")
-        return FAILED
+        return refuse("the example night is running already: wait for it", as_json=as_json)
     except OSError as error:
-        say(f"the example night cannot be written to {folder}: {error.strerror}: free space, or change its permissions")
-        return FAILED
+        sentence = f"the example night cannot be written to {folder}: {error.strerror}: free space, or allow writing"
+        return refuse(sentence, as_json=as_json)
     lines = [summary(result), "", "SIMULATED: the example night, rendered from Tycho-2 stars."]
     for stack in result["stacks"]:
         lines.append(
@@ -76,7 +73,8 @@ def _run_night(folder: Path) -> dict[str, Any]:
         "datetime": NIGHT.strftime("%Y-%m-%dT%H:%M:%S"),
         "user": "demo",
     }
-    with open_observatory(NightClock(NIGHT, monotonic())) as observatory:
+    begin_night(NIGHT)
+    with open_observatory() as observatory:
         observatory.front_desk.take_in(order, "demo")
         with observatory.processor.on_duty(), ProgressLine() as report, cancelling() as cancelled:
             ended = observatory.processor.run_next(report, cancelled.is_set)
@@ -97,7 +95,10 @@ def _against_truth(product: dict[str, Any], truth: NightTruth) -> dict[str, Any]
     rows, columns = reference.light_e.shape
     x, y = reference.wcs.world_to_pixel_values(truth.stars.ra_deg, truth.stars.dec_deg)
     inside = (x > 0) & (x < columns - 1) & (y > 0) & (y < rows - 1)
-    found_x, found_y = WCS(header).world_to_pixel_values(truth.stars.ra_deg[inside], truth.stars.dec_deg[inside])
+    wcs = header_wcs(header)
+    if wcs is None:
+        raise ObservatoryError(f"{product['path']} has no world coordinates: see the problems of the batch")
+    found_x, found_y = wcs.world_to_pixel_values(truth.stars.ra_deg[inside], truth.stars.dec_deg[inside])
     apart = np.hypot(found_x - x[inside], found_y - y[inside])
     return {
         "path": product["path"],

@@ -36,13 +36,6 @@ QT_LIBRARIES: Mapping[str, str] = {
     "libdbus-1.so.3": "libdbus-1-3",
 }
 
-#: Programs that Cupola uses when they are there, and what they add.
-OPTIONAL_TOOLS: Mapping[str, str] = {
-    "solve-field": "solves fields too small for the embedded catalogue",
-    "astap_cli": "solves fields too small for the embedded catalogue",
-    "siril-cli": "an independent reference for stacks",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -100,7 +93,7 @@ def examine(further: Mapping[str, Probe] | None = None) -> list[Finding]:
         **(further or {}),
         "Display": _display,
     }
-    return [_asked(name, probe) for name, probe in probes.items()] + [_tool(name) for name in OPTIONAL_TOOLS]
+    return [_asked(name, probe) for name, probe in probes.items()]
 
 
 def describe(findings: Iterable[Finding]) -> str:
@@ -188,10 +181,12 @@ def _observatory() -> dict[str, Probe]:
 def _database(url: str) -> Finding:
     """Whether the database opens, and how many mails wait in it; one that is not there yet is not made."""
     from app.bootstrap import open_observatory
+    from app.store.engine import sqlite_file
 
     name = "Database and mail"
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
-        return Finding(name, True, f"{url.removeprefix('sqlite:///')} is made at the first use")
+    file = sqlite_file(url)
+    if file is not None and not file.exists():
+        return Finding(name, True, f"{file} is made at the first use")
     with open_observatory() as observatory:
         waiting = observatory.outbox.waiting_count()
         return Finding(name, True, f"{observatory.database.name} opens, {waiting} mail(s) wait to be sent")
@@ -254,8 +249,3 @@ def _display() -> Finding:
     if sys.platform == "linux" and not shown:
         return Finding("Display", True, "none: the window needs one, all other commands work without")
     return Finding("Display", True, shown or sys.platform)
-
-
-def _tool(name: str) -> Finding:
-    """An optional program: its absence is no fault."""
-    return Finding(name, True, shutil.which(name) or f"not installed (optional: {OPTIONAL_TOOLS[name]})")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.bootstrap import Observatory, open_observatory, operator
-from app.commands.console import BAD_USAGE, DONE, FAILED, ProgressLine, give, mails, say
+from app.commands.console import BAD_USAGE, DONE, FAILED, ProgressLine, give, mails, refuse, say
 from app.commands.process import cancelling, summary
 from app.model.errors import ObservatoryError, OrderRefused
 from app.model.order_life import StoredOrder
@@ -18,26 +18,22 @@ _LISTED = 1000
 
 
 def submit(file: str, *, as_json: bool) -> int:
-    """Take in the order of a JSON file, or of standard input; a list of orders is taken in one by one."""
+    """Take in the order of a JSON file, or of standard input."""
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
         payload = json.loads(text)
     except OSError as error:
-        say(f"order {file} cannot be read: {error.strerror}: check the path")
-        return BAD_USAGE
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return refuse(f"order {file} cannot be read: {error.strerror}: check the path", as_json=as_json, code=BAD_USAGE)
+    except (ValueError, RecursionError) as error:
         return _refused(f"order {file} is no JSON: {error}: send one JSON object", [], as_json=as_json)
     try:
         with open_observatory() as observatory:
             stored, is_new = observatory.front_desk.take_in(payload, operator())
     except OrderRefused as refusal:
-        problems = [
-            {"field": problem.field, "value": problem.value, "remedy": problem.remedy} for problem in refusal.problems
-        ]
-        return _refused(str(refusal), problems, as_json=as_json)
+        return _refused(str(refusal), refusal.as_json, as_json=as_json)
     except ObservatoryError as error:
         return _refused(str(error), [], as_json=as_json)
-    text = f"order {_name(stored)} {'taken in' if is_new else 'is known already'}: {stored.state}"
+    text = f"order {stored.name} {'taken in' if is_new else 'is known already'}: {stored.state}"
     give({"accepted": True, "new": is_new, "order": as_dict(stored)}, text, as_json=as_json)
     return DONE
 
@@ -63,7 +59,7 @@ def cancel(order_id: str, *, as_json: bool) -> int:
     """Cancel an order; a running one stops within seconds and keeps what it finished."""
     with open_observatory() as observatory:
         stored = observatory.front_desk.cancel(order_id, operator())
-    give(as_dict(stored), f"order {_name(stored)}: {stored.state}", as_json=as_json)
+    give(as_dict(stored), f"order {stored.name}: {stored.state}", as_json=as_json)
     return DONE
 
 
@@ -113,18 +109,14 @@ def _refused(sentence: str, problems: list[dict[str, str]], *, as_json: bool) ->
     return FAILED
 
 
-def _name(stored: StoredOrder) -> str:
-    return f"{stored.order.user}/{stored.order.id}"
-
-
 def _line(stored: StoredOrder) -> str:
     priority = "-" if stored.order.priority is None else f"{stored.order.priority:.2f}"
     where = stored.order.url or stored.order.batch or f"{stored.order.ra_deg:.4f} {stored.order.dec_deg:+.4f}"
-    return f"{stored.state:<18} {priority:>5}  {_name(stored):<24} {stored.order.request:<22} {where}"
+    return f"{stored.state:<18} {priority:>5}  {stored.name:<24} {stored.order.request:<22} {where}"
 
 
 def _result(stored: StoredOrder) -> str:
-    heading = f"Order {_name(stored)}: {stored.state.replace('_', ' ')}"
+    heading = f"Order {stored.name}: {stored.state.replace('_', ' ')}"
     if stored.reason:
         return f"{heading}: {stored.reason}"
     return f"{heading}\n{summary(stored.result)}" if stored.result else heading

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Iterator
@@ -10,38 +11,46 @@ from pathlib import Path
 from typing import Any
 
 from app.bootstrap import Observatory, open_observatory, operator
-from app.commands.console import BAD_USAGE, DONE, FAILED, ProgressLine, give, mails, say
+from app.commands.console import BAD_USAGE, DONE, FAILED, ProgressLine, give, mails, refuse, say
 from app.model.batch import Status
 from app.model.errors import ObservatoryError
 from app.model.work_order import source_of_url
 from app.services.batch_report import batch_report, failed_report
 
+log = logging.getLogger(__name__)
+
 
 def run(source: str, into: Path | None, *, as_json: bool) -> int:
     """Calibrate the frames of a folder, or go on with them, and say what became of them."""
-    path = source_of_url(source)
-    if "://" in path:
-        say(f"source {source} cannot be fetched yet: give a folder or a file:// URL")
-        return BAD_USAGE
+    if "://" in source and not source.startswith("file:"):
+        sentence = f"source {source} cannot be fetched yet: give a folder or a file:// URL"
+        return refuse(sentence, as_json=as_json, code=BAD_USAGE)
     try:
         with open_observatory() as observatory, mails(observatory):
-            result = _calibrated(observatory, Path(path).expanduser().resolve(), into)
+            result = _calibrated(observatory, Path(source_of_url(source)).expanduser().resolve(), into)
     except ObservatoryError as error:
-        say(str(error))
-        result = failed_report(str(error), source)
+        result = _failed(error, source)
     give(result, summary(result), as_json=as_json)
     return DONE if result["status"] in (Status.DONE, Status.DONE_WITH_PROBLEMS) else FAILED
 
 
 def _calibrated(observatory: Observatory, source: Path, into: Path | None) -> dict[str, Any]:
     if not source.exists():
-        raise ObservatoryError(f"source {source} does not exist: check the path")
-    root = into.expanduser().absolute() if into else observatory.repository
-    batch = observatory.batches.open_batch(str(source), root)
-    observatory.journal.record(operator(), "process", batch.name, {"source": batch.source, "into": str(root)})
-    with ProgressLine() as report, cancelling() as cancelled:
-        observatory.process.run(batch, report, cancelled.is_set)
+        return _failed(ObservatoryError(f"source {source} does not exist: check the path"), str(source))
+    root = into.expanduser().resolve() if into else None
+    batch = observatory.batches.open_batch(str(source), root or observatory.repository)
+    observatory.journal.record(operator(), "process", batch.name, {"source": batch.source, "into": root and str(root)})
+    try:
+        with ProgressLine() as report, cancelling() as cancelled:
+            observatory.process.run(batch, report, cancelled.is_set, into=root)
+    except ObservatoryError as error:
+        return _failed(error, str(source))
     return batch_report(observatory.batches, batch.key)
+
+
+def _failed(error: ObservatoryError, source: str) -> dict[str, Any]:
+    log.error("%s", error)
+    return failed_report(str(error), source)
 
 
 @contextmanager

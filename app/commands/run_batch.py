@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from app.bootstrap import Observatory, open_observatory
+from app.bootstrap import Observatory, lock_file, open_observatory
 from app.commands.console import DONE, FAILED, log_to_stderr
 from app.frames.fits_io import output_error
 from app.model.batch import FileBatch, Status
-from app.model.errors import BatchBusy, ObservatoryError, OutputError
+from app.model.errors import ObservatoryError
 from app.model.records import LogEntry
-from app.pipeline.events import Event, to_line
+from app.pipeline.events import Event, Refused, to_line
 from app.pipeline.run_batch import run_batch
 from app.pipeline.step import CancelToken
 from app.services.alerts import AlertHandler
 from app.store.log_records import LogRecords
 
+log = logging.getLogger(__name__)
+
 _FLUSH_AT = 50
 
 
-def run(key: int) -> int:
+def run(key: int, into: Path | None, *, restart: bool) -> int:
     """Calibrate the batch with that key.
+
+    Parameters
+    ----------
+    key : int
+        Of the batch.
+    into : Path or None
+        Another root for the batch's folder.
+    restart : bool
+        Make everything anew.
 
     Returns
     -------
@@ -39,15 +52,51 @@ def run(key: int) -> int:
     logging.getLogger("app").setLevel(logging.INFO)
     cancel = CancelToken()
     signal.signal(signal.SIGTERM, lambda *_: cancel.cancel())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the supervisor's: it ends our standard input
     threading.Thread(target=_cancel_at_end_of_input, args=(cancel,), name="stdin", daemon=True).start()
-    with open_observatory() as observatory:
-        batch = observatory.batches.batch(key)
-        try:
-            with _alone(batch), _logging(observatory, batch):
-                status = run_batch(observatory.batches, batch, observatory.settings, _report, cancel)
-        except (BatchBusy, OutputError) as error:
-            print(f"refused: {error}", flush=True)
-            return FAILED
+    try:
+        with open_observatory() as observatory, _alone(observatory, key):
+            batch = _prepared(observatory, key, into, restart=restart)
+            with _logging(observatory, batch):
+                return _run(observatory, batch, cancel)
+    except ObservatoryError as error:
+        _report(Refused(str(error)))
+        return FAILED
+
+
+def _prepared(observatory: Observatory, key: int, into: Path | None, *, restart: bool) -> FileBatch:
+    """The batch as it is to be worked on; only who holds its lock may change what it aims at.
+
+    Raises
+    ------
+    ObservatoryError
+        Its folder cannot be written, or lies in the way of the raw frames.
+    """
+    batches = observatory.batches
+    batch = batches.batch(key) if into is None else batches.move_to(key, into)
+    if restart:
+        batch = batches.begin_restart(key)
+        shutil.rmtree(batch.set_folder(batch.target_generation), ignore_errors=True)  # of an unfinished restart
+    source = Path(batch.source).resolve()
+    if source.is_relative_to(batch.folder.resolve()):
+        raise ObservatoryError(
+            f"products in {batch.folder} would lie among the raw frames: choose another folder with --into"
+        )
+    try:
+        batch.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(batch.folder, error) from error
+    return batch
+
+
+def _run(observatory: Observatory, batch: FileBatch, cancel: CancelToken) -> int:
+    try:
+        status = run_batch(observatory.batches, batch, observatory.settings, _report, cancel)
+    except ObservatoryError:
+        raise
+    except Exception:
+        log.exception("Batch %s ended by a fault of the program", batch.name)
+        return FAILED
     return DONE if status in (Status.DONE, Status.DONE_WITH_PROBLEMS) else FAILED
 
 
@@ -63,18 +112,23 @@ def _cancel_at_end_of_input(cancel: CancelToken) -> None:
 
 
 @contextmanager
-def _alone(batch: FileBatch) -> Iterator[None]:
-    """Hold the batch's lock; it goes when the process goes, however it goes."""
+def _alone(observatory: Observatory, key: int) -> Iterator[None]:
+    """Hold the batch's lock; it goes when the process goes, however it goes.
+
+    Raises
+    ------
+    ObservatoryError
+        Another process holds it.
+    """
+    file = lock_file(observatory.database, f"batch-{key}")
+    lock = FileLock(file, timeout=0)
     try:
-        batch.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(batch.folder / ".lock", timeout=0)
         lock.acquire()
     except Timeout as error:
-        raise BatchBusy(
-            f"batch {batch.name} is being worked on by another process: wait for it, or cancel it first"
+        name = observatory.batches.batch(key).name
+        raise ObservatoryError(
+            f"batch {name} is being worked on by another process ({file} is locked): wait for it, or cancel it first"
         ) from error
-    except OSError as error:
-        raise output_error(batch.folder, error) from error
     try:
         yield
     finally:
@@ -84,10 +138,13 @@ def _alone(batch: FileBatch) -> Iterator[None]:
 @contextmanager
 def _logging(observatory: Observatory, batch: FileBatch) -> Iterator[None]:
     """Route the log to the batch's file and the database, and errors to the admins."""
-    file = logging.FileHandler(batch.folder / "log.txt", encoding="utf-8")
+    try:
+        file = logging.FileHandler(batch.folder / "log.txt", encoding="utf-8")
+    except OSError as error:
+        raise output_error(batch.folder / "log.txt", error) from error
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s %(message)s"))
     records = _BatchRecords(observatory.log_records, batch.key)
-    alerts = AlertHandler(observatory.outbox, observatory.settings.mail.admins)
+    alerts = AlertHandler(observatory.outbox, observatory.settings.mail.recipients)
     alerts.addFilter(_names(batch))
     root = logging.getLogger()
     handlers = (file, records, alerts)
@@ -95,11 +152,6 @@ def _logging(observatory: Observatory, batch: FileBatch) -> Iterator[None]:
         root.addHandler(handler)
     try:
         yield
-    except ObservatoryError:
-        raise
-    except Exception:
-        logging.getLogger(__name__).exception("Batch %s ended by a fault of the program", batch.name)
-        raise
     finally:
         for handler in handlers:
             root.removeHandler(handler)

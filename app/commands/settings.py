@@ -6,9 +6,10 @@ import shutil
 from typing import Any
 
 from app.bootstrap import database_url, repository_of, settings_file, settings_of
-from app.commands.console import DONE, FAILED, give, say
+from app.commands.console import DONE, FAILED, give, refuse
 from app.model.errors import SettingsRefused
 from app.paths import resource
+from app.store.engine import shown
 
 
 def path(*, as_json: bool) -> int:
@@ -22,14 +23,13 @@ def init(*, as_json: bool) -> int:
     """Write a settings file with every setting explained; an existing one is not touched."""
     file = settings_file()
     if file.exists():
-        say(f"settings {file} exist already: edit them, or move them away first")
-        return FAILED
+        return refuse(f"settings {file} exist already: edit them, or move them away first", as_json=as_json)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(resource("settings.example.toml"), file)
     except OSError as error:
-        say(f"settings {file} cannot be written: {error.strerror}: choose another place with CUPOLA_SETTINGS")
-        return FAILED
+        sentence = f"settings {file} cannot be written: {error.strerror}: choose another place with CUPOLA_SETTINGS"
+        return refuse(sentence, as_json=as_json)
     give({"path": str(file)}, f"settings written to {file}", as_json=as_json)
     return DONE
 
@@ -39,7 +39,7 @@ def show(*, as_json: bool) -> int:
     settings = settings_of(settings_file())
     values: dict[str, Any] = settings.model_dump(mode="json")
     values["repository"] = str(repository_of(settings))
-    values["database"] = _without_password(database_url(settings))
+    values["database"] = shown(database_url(settings))
     give(values, "\n".join(_lines(values)), as_json=as_json)
     return DONE
 
@@ -50,21 +50,12 @@ def check(*, as_json: bool) -> int:
     try:
         settings_of(file)
     except SettingsRefused as refusal:
-        problems = [
-            {"field": problem.field, "value": problem.value, "remedy": problem.remedy} for problem in refusal.problems
-        ]
         text = "\n".join([f"{file}:", *(f"  {problem}" for problem in refusal.problems)])
-        give({"path": str(file), "good": False, "problems": problems}, text, as_json=as_json)
+        give({"path": str(file), "good": False, "problems": refusal.as_json}, text, as_json=as_json)
         return FAILED
     state = "is good" if file.exists() else "does not exist: the defaults are in force"
     give({"path": str(file), "good": True, "problems": []}, f"{file} {state}", as_json=as_json)
     return DONE
-
-
-def _without_password(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    user, at, place = rest.rpartition("@")
-    return f"{scheme}{separator}{user.partition(':')[0]}{at}{place}"
 
 
 def _lines(values: dict[str, Any], prefix: str = "") -> list[str]:

@@ -31,6 +31,8 @@ _ABSOLUTE_ZERO_DEGC = -273.15
 _JD_OF_MJD_0 = 2400000.5
 _MJD_OF_1970 = 40587.0
 _LATEST_MJD = 100000.0
+_YEARS = range(1850, 2133)  # of photographs, to the end of `_LATEST_MJD`
+_LONGEST_EXPOSURE_S = 86400.0
 _MOST_BINNING = 64
 _ARCSEC_PER_RADIAN = 206264.806
 #: Cards whose name says their unit, also where the comment does not.
@@ -149,13 +151,16 @@ def _filter_name(found: Value, remark: str) -> str | None:
 
 
 def _seconds(found: Value, remark: str) -> float | None:
+    """Seconds in the unit that the comment says; what no camera exposes is not used."""
     number = _number(found)
-    if number is None or number < 0.0:
+    if number is None:
         return None
     unit = remark.lower()
     if re.search(r"\bms\b|millisec", unit):
-        return number / 1e3
-    return number / 1e6 if re.search(r"\bus\b|µs|microsec", unit) else number
+        number /= 1e3
+    elif re.search(r"\bus\b|µs|microsec", unit):
+        number /= 1e6
+    return number if 0.0 <= number <= _LONGEST_EXPOSURE_S else None
 
 
 def _celsius(found: Value, remark: str) -> float | None:
@@ -252,7 +257,7 @@ def _binning(header: Header) -> tuple[int, int] | None:
         factors = re.findall(r"\d+\.?\d*", str(x)) + (re.findall(r"\d+\.?\d*", str(y)) if y_card != x_card else [])
         if factors:
             pair = float(factors[0]), float(factors[min(1, len(factors) - 1)])
-            if all(factor == int(factor) and 1 <= factor <= _MOST_BINNING for factor in pair):
+            if all(1 <= factor <= _MOST_BINNING and factor == int(factor) for factor in pair):
                 return int(pair[0]), int(pair[1])
     return None
 
@@ -268,7 +273,7 @@ def _scale_by_optics(header: Header, binning: tuple[int, int] | None) -> float |
         pixel_um = _Fact((card,), _positive).of(header)
         if focal_mm is not None and pixel_um is not None:
             factor = binning[0] if of_sensor and binning else 1
-            return _ARCSEC_PER_RADIAN * pixel_um * 1e-3 * factor / focal_mm
+            return _scale(_ARCSEC_PER_RADIAN * pixel_um * 1e-3 * factor / focal_mm, "")
     return None
 
 
@@ -362,6 +367,8 @@ def _started_at(header: Header) -> datetime | None:
     try:
         moment = datetime.fromisoformat(date)
     except ValueError:
+        return _by_julian_date(header)
+    if moment.year not in _YEARS:
         return _by_julian_date(header)
     if is_date_only and not clock:
         return _by_julian_date(header) or moment.replace(tzinfo=UTC)

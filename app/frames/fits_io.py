@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from astropy.io import fits
+from astropy.io.fits import Header
 from numpy.typing import NDArray
 
-from app.frames.headers import locate_image, require_whole
+from app.frames.headers import is_gzipped, locate_image, require_whole, unreadable, value
 from app.frames.readout import Readout, Section, overscan_level
 from app.model.errors import FrameError, OutputError
 
@@ -46,7 +48,7 @@ class FrameReader:
     Raises
     ------
     FrameError
-        No such image, or the file ends too early.
+        No such image, the file ends too early or cannot be read, or its header lies about it.
     """
 
     def __init__(self, path: Path, readout: Readout | None = None, pedestal_adu: float = 0.0) -> None:
@@ -54,16 +56,25 @@ class FrameReader:
         self._pedestal_adu = pedestal_adu
         require_whole(path)
         header, self._offset = locate_image(path)
-        self._stored = np.dtype(_STORED_TYPES[header["BITPIX"]])
-        self._zero = float(header.get("BZERO", 0.0))
-        self._scale = float(header.get("BSCALE", 1.0))
-        self._blank = header.get("BLANK") if header["BITPIX"] > 0 else None
+        self._stored = _stored_type(path, header)
+        self._zero = _number(path, header, "BZERO", 0.0)
+        self._scale = _number(path, header, "BSCALE", 1.0)
+        self._blank = math.nan if self._stored.kind == "f" else _number(path, header, "BLANK", math.nan)
         self._stored_rows, self._stored_columns = int(header["NAXIS2"]), int(header["NAXIS1"])
         self._readout = readout if readout is not None and readout.amplifiers else None
         self.rows = self._readout.rows if self._readout else self._stored_rows
         self.columns = self._readout.columns if self._readout else self._stored_columns
-        self._file = path.open("rb")
-        self._levels = self._overscan_levels()
+        try:
+            if is_gzipped(path):
+                raise FrameError(f"{path.name} is gzipped although its name does not say so: name it .fits.gz")
+            self._file = path.open("rb")
+        except OSError as error:
+            raise unreadable(path, error) from error
+        try:
+            self._levels = self._overscan_levels()
+        except BaseException:
+            self._file.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +87,12 @@ class FrameReader:
     @property
     def bytes_per_pixel(self) -> int:
         """Of one value that `read` returns."""
-        return 8 if self._readout or self._pedestal_adu else max(self._stored.itemsize, 2)
+        return self.read(0, 0).dtype.itemsize
+
+    @property
+    def shift_adu(self) -> float:
+        """What `read` adds to a stored value: pedestal less overscan, of the amplifier with the highest overscan."""
+        return self._pedestal_adu - max(self._levels, default=0.0)
 
     def read(self, first_row: int, last_row: int) -> NDArray[Any]:
         """Rows [first_row, last_row) in adu.
@@ -96,18 +112,22 @@ class FrameReader:
 
     def _raw(self, first_row: int, last_row: int) -> NDArray[Any]:
         count = (last_row - first_row) * self._stored_columns
-        self._file.seek(self._offset + first_row * self._stored_columns * self._stored.itemsize)
-        values = np.fromfile(self._file, self._stored, count)
-        if values.size != count:
+        values = np.empty(count, self._stored)
+        try:
+            self._file.seek(self._offset + first_row * self._stored_columns * self._stored.itemsize)
+            size = self._file.readinto(values.view(np.uint8).data)  # numpy.fromfile takes a failed disk for the end
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+        if size != values.nbytes:
             raise FrameError(
-                f"{self.path.name} ended while it was read: {values.size} of {count} values: copy it again"
+                f"{self.path.name} ended while it was read: {size} of {values.nbytes} bytes: copy it again"
             )
         return values.reshape(last_row - first_row, self._stored_columns)
 
     def _values(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Physical values: BZERO + BSCALE * stored (FITS Standard 4.0, section 4.4.2.5)."""
         native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
-        if self._blank is not None:
+        if not math.isnan(self._blank):
             scaled = native * self._scale + self._zero
             return np.where(native == self._blank, np.nan, scaled)
         if self._scale == 1.0 and self._zero == 0.0:
@@ -117,33 +137,55 @@ class FrameReader:
         return native * self._scale + self._zero
 
     def _overscan_levels(self) -> tuple[float, ...]:
-        if self._readout is None:
-            return ()
-        levels = []
-        for amplifier in self._readout.amplifiers:
-            if amplifier.overscan is None:
-                levels.append(0.0)
-            else:
-                levels.append(overscan_level(self._section(amplifier.overscan)))
-        return tuple(levels)
+        """Bias of each amplifier, adu; 0 without overscan."""
+        amplifiers = self._readout.amplifiers if self._readout else ()
+        sections = [amplifier.overscan for amplifier in amplifiers]
+        pixels = iter(self._sections([section for section in sections if section is not None]))
+        return tuple(0.0 if section is None else overscan_level(next(pixels)) for section in sections)
 
-    def _section(self, section: Section) -> NDArray[Any]:
-        band = self._values(self._raw(section.first_row, section.last_row))
-        return band[:, section.first_column : section.last_column]
+    def _sections(self, sections: Sequence[Section]) -> Iterator[NDArray[Any]]:
+        """Values of each section; amplifiers side by side share their rows, which are read once."""
+        rows: dict[tuple[int, int], NDArray[Any]] = {}
+        for section in sections:
+            wanted = section.first_row, section.last_row
+            if wanted not in rows:
+                rows[wanted] = self._raw(*wanted)
+            yield self._values(rows[wanted][:, section.first_column : section.last_column])
 
     def _trimmed(self, first_row: int, last_row: int) -> NDArray[np.float64]:
         assert self._readout is not None  # noqa: S101 - only called with a readout
         band = np.full((last_row - first_row, self.columns), np.nan)
+        sources, targets = [], []
         for amplifier, level in zip(self._readout.amplifiers, self._levels, strict=True):
-            target = amplifier.trimmed
+            data, target = amplifier.data, amplifier.trimmed
             low, high = max(first_row, target.first_row), min(last_row, target.last_row)
-            if low >= high:
-                continue
-            shift = amplifier.data.first_row - target.first_row
-            data = amplifier.data
-            pixels = self._section(Section(low + shift, high + shift, data.first_column, data.last_column))
-            band[low - first_row : high - first_row, target.first_column : target.last_column] = pixels - level
+            if low < high:
+                shift = data.first_row - target.first_row
+                sources.append(Section(low + shift, high + shift, data.first_column, data.last_column))
+                targets.append(
+                    (band[low - first_row : high - first_row, target.first_column : target.last_column], level)
+                )
+        for pixels, (place, level) in zip(self._sections(sources), targets, strict=True):
+            np.subtract(pixels, level, out=place)
         return band
+
+
+def _stored_type(path: Path, header: Header) -> np.dtype[Any]:
+    """How the pixels are stored, as BITPIX says (FITS Standard 4.0, table 8)."""
+    if value(header, "ZIMAGE") is True:
+        raise FrameError(f"{path.name} is tile-compressed although its name does not say so: name it .fits.fz")
+    bits = value(header, "BITPIX")
+    if not isinstance(bits, int | float) or bits not in _STORED_TYPES:
+        raise FrameError(f"{path.name}: BITPIX is {bits!r}, not {', '.join(map(str, _STORED_TYPES))}: mend the header")
+    return np.dtype(_STORED_TYPES[int(bits)])
+
+
+def _number(path: Path, header: Header, name: str, default: float) -> float:
+    found = value(header, name)
+    try:
+        return default if found is None else float(found)
+    except ValueError as error:
+        raise FrameError(f"{path.name}: {name} is {found!r}, which is no number: mend the header") from error
 
 
 def bands(rows: int, row_bytes: int) -> Iterator[tuple[int, int]]:
@@ -191,12 +233,11 @@ def write_product(path: Path, header: fits.Header, shape: tuple[int, int], rows:
             os.fsync(file.fileno())
         part.replace(path)
         _sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):  # the folder itself may be what failed
             part.unlink()
-        raise output_error(path, error) from error
-    except BaseException:
-        part.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # of the output: those of the input are FrameErrors
+            raise output_error(path, error) from error
         raise
     return digest.hexdigest()
 
@@ -207,22 +248,30 @@ def output_error(path: Path, error: OSError) -> OutputError:
         return OutputError(f"{path} cannot be written: the disk or its quota is full: free space and resume the batch")
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return OutputError(f"{path} cannot be written: {error.strerror}: choose a folder that you may write to")
-    return OutputError(f"{path} cannot be written: {error.strerror}: check the disk and resume the batch")
+    return OutputError(f"{path} cannot be written: {error.strerror or error}: check the disk and resume the batch")
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of a file, hexadecimal; raises `FrameError` when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def replace_header(path: Path, header: fits.Header) -> str:
     """Give a product another header, atomically; returns the new SHA-256."""
     with FrameReader(path) as reader:
         shape = (reader.rows, reader.columns)
-        return write_product(
-            path, header, shape, (reader.read(*band) for band in bands(reader.rows, reader.columns * 4))
-        )
+
+    def rows() -> Iterator[NDArray[Any]]:
+        """Closes the file behind its last row: Windows replaces no file that is open."""
+        with FrameReader(path) as reader:
+            for band in bands(reader.rows, reader.columns * reader.bytes_per_pixel):
+                yield reader.read(*band)
+
+    return write_product(path, header, shape, rows())
 
 
 def _chunks(header: fits.Header, shape: tuple[int, int], rows: Iterable[NDArray[Any]]) -> Iterator[bytes]:

@@ -31,6 +31,8 @@ _BLOCK = 2880
 _RECORD = 80
 #: 2.9 MB of cards: a longer header is a file whose END is missing.
 _MOST_BLOCKS = 1000
+#: FITS Standard 4.0, section 4.4.1.1.
+_MOST_AXES = 999
 _GZIP_MAGIC = b"\x1f\x8b"
 #: Texts with which software says that it does not know, without blanks, dashes and brackets ("Na" is sodium).
 _NOTHING = frozenset({"", "n/a", "n.a.", "nan", "none", "null", "unknown", "undefined", "notset", "notavailable"})
@@ -97,9 +99,15 @@ def locate_image(path: Path) -> tuple[Header, int]:
             if primary is None:
                 primary = hdu.header
             if _has_image(hdu.header):
-                return _completed(hdu.header, primary), hdu.data_at
+                return completed(hdu.header, primary), hdu.data_at
             found.append(_described(hdu.header))
     raise FrameError(f"{path.name} holds no image of two axes, only {', '.join(found)}: leave it out of the batch")
+
+
+def image_count(path: Path) -> int:
+    """How many images a FITS file holds; raises `FrameError` as `read_header`."""
+    with _opened(path) as stream:
+        return sum(_has_image(hdu.header) for hdu in _hdus(stream, path))
 
 
 def require_whole(path: Path) -> None:
@@ -181,15 +189,22 @@ def _opened(path: Path) -> IO[bytes] | gzip.GzipFile:
     try:
         if path.stat().st_size == 0:
             raise FrameError(f"{path.name} is empty (0 bytes): copy the file again or leave it out")
-        stream = path.open("rb")
+        return gzip.open(path, "rb") if is_gzipped(path) else path.open("rb")
     except OSError as error:
-        raise FrameError(f"{path.name} cannot be read ({error.strerror}): check the path and the rights") from error
-    magic = stream.read(2)
-    stream.seek(0)
-    if magic != _GZIP_MAGIC:
-        return stream
-    stream.close()
-    return gzip.open(path, "rb")
+        raise unreadable(path, error) from error
+
+
+def is_gzipped(path: Path) -> bool:
+    """Whether the first bytes of a file say gzip; raises OSError when they cannot be read."""
+    with path.open("rb") as stream:
+        return stream.read(2) == _GZIP_MAGIC
+
+
+def unreadable(path: Path, error: OSError) -> FrameError:
+    """Say in one sentence why a file could not be read."""
+    return FrameError(
+        f"{path.name} cannot be read ({error.strerror or error}): check the path, the rights and the disk"
+    )
 
 
 def _hdus(stream: IO[bytes] | gzip.GzipFile, path: Path) -> Iterator[_Hdu]:
@@ -206,7 +221,7 @@ def _hdus(stream: IO[bytes] | gzip.GzipFile, path: Path) -> Iterator[_Hdu]:
             data_bytes = _data_bytes(header)
             yield _Hdu(_as_image(header), data_at, data_bytes)
             offset = data_at + math.ceil(data_bytes / _BLOCK) * _BLOCK
-    except (EOFError, zlib.error, OSError) as error:
+    except (EOFError, zlib.error, OSError, OverflowError, ValueError) as error:  # the last two: sizes beyond any file
         raise FrameError(
             f"{path.name} cannot be read to its end ({error}): copy the file again or leave it out"
         ) from error
@@ -233,8 +248,13 @@ def _header_text(stream: IO[bytes] | gzip.GzipFile, path: Path, *, first: bool) 
 
 def _read_text(path: Path) -> Header:
     """Header of a text file; its sections are HDUs."""
-    with _opened(path) as stream:
-        text = stream.read(_MOST_BLOCKS * _BLOCK).decode("latin-1")
+    try:
+        with _opened(path) as stream:
+            text = stream.read(_MOST_BLOCKS * _BLOCK).decode("latin-1")
+    except (EOFError, zlib.error) as error:
+        raise FrameError(f"{path.name} cannot be unpacked ({error}): copy the file again") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
     lines = text.splitlines()
     if len(lines) == 1:
         lines = [text[at : at + _RECORD] for at in range(0, len(text), _RECORD)]
@@ -247,7 +267,7 @@ def _read_text(path: Path) -> Header:
     headers = [header for section in sections if len(header := _as_image(_parsed(section)))]
     if not headers:
         raise FrameError(f"{path.name} holds no header cards: leave it out of the batch")
-    return next((_completed(header, headers[0]) for header in headers if _has_image(header)), headers[0])
+    return next((completed(header, headers[0]) for header in headers if _has_image(header)), headers[0])
 
 
 def _parsed(records: list[str]) -> Header:
@@ -284,11 +304,16 @@ def _card(record: str) -> Card | None:
 
 def _data_bytes(header: Header) -> int:
     """Size of an HDU's data without padding (FITS standard 4.0, equation 2)."""
-    axes = [_count(header, f"NAXIS{axis}") for axis in range(1, _count(header, "NAXIS") + 1)]
+    axes = _axes(header)
     if not axes:
         return 0
-    pixels = math.prod(axes) + _count(header, "PCOUNT")
+    pixels = math.prod(axes) + max(_count(header, "PCOUNT"), 0)
     return abs(_count(header, "BITPIX")) // 8 * max(_count(header, "GCOUNT"), 1) * pixels
+
+
+def _axes(header: Header) -> list[int]:
+    """Lengths of the axes; what a header that lies says below zero, or of more axes than there may be, is not taken."""
+    return [max(_count(header, f"NAXIS{axis}"), 0) for axis in range(1, min(_count(header, "NAXIS"), _MOST_AXES) + 1)]
 
 
 def _count(header: Header, name: str) -> int:
@@ -307,17 +332,17 @@ def _as_image(header: Header) -> Header:
 
 def _has_image(header: Header) -> bool:
     is_table = "TABLE" in str(value(header, "XTENSION") or "") and value(header, "ZIMAGE") is not True
-    axes = [_count(header, f"NAXIS{axis}") for axis in range(1, _count(header, "NAXIS") + 1)]
+    axes = _axes(header)
     return not is_table and len(axes) >= 2 and min(axes) > 0 and math.prod(axes[2:]) == 1
 
 
 def _described(header: Header) -> str:
-    axes = [str(_count(header, f"NAXIS{axis}")) for axis in range(1, _count(header, "NAXIS") + 1)]
+    axes = _axes(header)
     kind = str(value(header, "XTENSION") or "IMAGE").lower()
-    return f"{kind} {' x '.join(axes)}" if axes else "a header without data"
+    return f"{kind} {' x '.join(map(str, axes))}" if axes else "a header without data"
 
 
-def _completed(header: Header, primary: Header) -> Header:
+def completed(header: Header, primary: Header) -> Header:
     """The header with the primary HDU's cards where it has none of that name."""
     if header is primary or value(header, "INHERIT") is False:
         return header

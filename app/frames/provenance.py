@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from astropy.io.fits import Card, Header
 from astropy.io.fits.verify import VerifyError, VerifyWarning
 
+from app.frames.headers import value
 from app.frames.readout import Readout
 
 CardValue = str | int | float | bool
@@ -33,7 +34,6 @@ _STRUCTURE = frozenset(
         "CHECKSUM",
         "DATASUM",
         "DATE",
-        "PEDESTAL",
         "BIASSEC",
         "TRIMSEC",
         "DATASEC",
@@ -65,9 +65,9 @@ _SIP = ("A_", "B_", "AP_", "BP_")
 
 
 def carried(raw: Header, readout: Readout | None = None) -> Header:
-    """The cards of a raw header that stay true of a product; cards which cannot be read are dropped.
+    """The cards of a header that stay true of a product made from it; cards which cannot be read are dropped.
 
-    The reference pixel moves with the trimming.
+    The reference pixel moves with the trimming. A pedestal is taken off with the calibration; none stays none.
     """
     header = Header()
     with warnings.catch_warnings():
@@ -79,8 +79,8 @@ def carried(raw: Header, readout: Readout | None = None) -> Header:
     if readout is not None and len(readout.amplifiers) == 1:
         data = readout.amplifiers[0].data
         for name, offset in (("CRPIX1", data.first_column), ("CRPIX2", data.first_row)):
-            if name in header:
-                header[name] = float(header[name]) - offset
+            if isinstance(value(header, name), int | float):
+                header[name] -= offset
     return header
 
 
@@ -99,11 +99,12 @@ def is_wcs_card(keyword: str) -> bool:
 
 
 def add_cards(header: Header, rows: Iterable[CardRow]) -> None:
-    """Set cards; a text that is too long for its card loses its comment, not its end."""
-    for keyword, value, comment in rows:
+    """Set cards; letters that FITS does not know are written as escapes."""
+    for keyword, content, comment in rows:
+        written = content.encode("ascii", "backslashreplace").decode("ascii") if isinstance(content, str) else content
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", VerifyWarning)
-            header[keyword] = (value, comment)
+            header[keyword] = (written, comment)
 
 
 def add_history(header: Header, lines: Sequence[str]) -> None:
@@ -118,10 +119,12 @@ def _clean(card: Card) -> Card | None:
         return None
     try:
         card.verify("silentfix")
-        value, comment = card.value, card.comment
-        if isinstance(value, str):
-            value = value.encode("ascii", "replace").decode("ascii")
-        fresh = Card(keyword, value, comment.encode("ascii", "replace").decode("ascii"))
+        found, comment = card.value, card.comment
+        if keyword == "PEDESTAL" and found != 0:
+            return None
+        if isinstance(found, str):
+            found = found.encode("ascii", "replace").decode("ascii")
+        fresh = Card(keyword, found, comment.encode("ascii", "replace").decode("ascii"))
         str(fresh)
     except (VerifyError, ValueError, TypeError):
         return None

@@ -42,6 +42,12 @@ class Section:
             raise ValueError(f"{self} is no rectangle")
         return self
 
+    def moved(self, rows: int, columns: int) -> Section:
+        """The rectangle, that many pixels further."""
+        return Section(
+            self.first_row + rows, self.last_row + rows, self.first_column + columns, self.last_column + columns
+        )
+
     @property
     def rows(self) -> int:
         """Height in pixels."""
@@ -91,7 +97,7 @@ def readout_of(header: Header, rows: int, columns: int) -> Readout:
     """Read the sections of a raw frame's header.
 
     One amplifier: TRIMSEC (else DATASEC) and BIASSEC. Several: DATASEC1, BIASSEC1, and where the pixels go in
-    DETSEC1 or CCDSEC1, up to 64.
+    DETSEC1 or CCDSEC1, up to 64; a corner of a mosaic is moved to the origin.
 
     Parameters
     ----------
@@ -103,7 +109,7 @@ def readout_of(header: Header, rows: int, columns: int) -> Readout:
     Raises
     ------
     FrameError
-        A section is malformed or lies outside of the frame.
+        A section is malformed, lies outside of the frame, or is not of the size of its pixels.
     """
     amplifiers = tuple(_numbered(header)) or tuple(_single(header))
     for amplifier in amplifiers:
@@ -114,11 +120,17 @@ def readout_of(header: Header, rows: int, columns: int) -> Readout:
                 )
     if all(amplifier.overscan is None and _is_whole(amplifier, rows, columns) for amplifier in amplifiers):
         return Readout(rows, columns)
-    return Readout(
+    trimmed = Readout(
         max(amplifier.trimmed.last_row for amplifier in amplifiers),
         max(amplifier.trimmed.last_column for amplifier in amplifiers),
         amplifiers,
     )
+    if trimmed.rows > rows or trimmed.columns > columns:
+        raise FrameError(
+            f"the amplifiers' sections make a frame of {trimmed.columns}x{trimmed.rows}, larger than the "
+            f"{columns}x{rows} that are stored: mend DETSEC in the header"
+        )
+    return trimmed
 
 
 def _single(header: Header) -> list[Amplifier]:
@@ -132,7 +144,7 @@ def _single(header: Header) -> list[Amplifier]:
 
 
 def _numbered(header: Header) -> list[Amplifier]:
-    found = []
+    found: list[tuple[Section, Section | None, Section]] = []
     for number in range(1, 65):
         data = value(header, f"DATASEC{number}", f"TRIMSEC{number}")
         target = value(header, f"DETSEC{number}", f"CCDSEC{number}")
@@ -140,8 +152,16 @@ def _numbered(header: Header) -> list[Amplifier]:
             break
         bias = value(header, f"BIASSEC{number}")
         overscan = Section.parse(bias) if isinstance(bias, str) else None
-        found.append(Amplifier(Section.parse(data), overscan, Section.parse(target)))
-    return found
+        pixels, place = Section.parse(data), Section.parse(target)
+        if (pixels.rows, pixels.columns) != (place.rows, place.columns):
+            raise FrameError(
+                f"DATASEC{number} {data} has {pixels.columns}x{pixels.rows} pixels, its place {target} on the detector "
+                f"{place.columns}x{place.rows}: mend the sections in the header"
+            )
+        found.append((pixels, overscan, place))
+    row = min((place.first_row for _, _, place in found), default=0)
+    column = min((place.first_column for _, _, place in found), default=0)
+    return [Amplifier(pixels, overscan, place.moved(-row, -column)) for pixels, overscan, place in found]
 
 
 def _is_whole(amplifier: Amplifier, rows: int, columns: int) -> bool:

@@ -75,11 +75,9 @@ class FileBatch:
     target_generation: int
     created_at: datetime
 
-    @property
-    def working_folder(self) -> Path:
-        """Where the set that a run works on is built; the shown set is not touched before a new one is complete."""
-        is_new_set = 0 < self.generation < self.target_generation
-        return self.folder / ".restart" if is_new_set else self.folder
+    def set_folder(self, generation: int) -> Path:
+        """Where the products of one generation lie: each has a folder of its own, so no set ever overwrites another."""
+        return self.folder / f"set-{generation}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +125,7 @@ class NewCombination:
     kind : ProductKind
         What it is.
     path : Path
-        Relative to the batch's folder, such as ``masters/bias_1024x1024_1x1.fits``.
+        Relative to the folder of its generation, such as ``masters/bias_1024x1024_1x1.fits``.
     recipe : str
         SHA-256 over kind, inputs, masters and parameters: the same recipe gives the same product.
     checksum : str

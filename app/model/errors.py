@@ -6,7 +6,7 @@ An exception outside of this family is a bug: it is logged whole and stops the w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 
 class ObservatoryError(Exception):
@@ -27,10 +27,6 @@ class StoreError(ObservatoryError):
 
 class UnknownBatch(ObservatoryError):
     """No batch of that name or source is known."""
-
-
-class BatchBusy(ObservatoryError):
-    """Another process works on the batch."""
 
 
 class Cancelled(Exception):
@@ -71,6 +67,11 @@ class Refused(ObservatoryError):
     def __init__(self, subject: str, problems: tuple[FieldProblem, ...]) -> None:
         super().__init__(f"{subject}: " + "; ".join(str(problem) for problem in problems))
         self.problems = problems
+
+    @property
+    def as_json(self) -> list[dict[str, str]]:
+        """The problems as JSON: field, value and remedy of each."""
+        return [asdict(problem) for problem in self.problems]
 
 
 class OrderRefused(Refused):

@@ -31,6 +31,9 @@ class HasFacts(Protocol):
 
 F = TypeVar("F", bound=HasFacts)
 
+#: Whether two frames agree in something that groups are made by.
+Key = Callable[[FrameFacts, FrameFacts], bool]
+
 _EXACT: tuple[tuple[str, Callable[[FrameFacts], object]], ...] = (
     ("camera", lambda facts: facts.instrument),
     ("size", lambda facts: f"{facts.columns}x{facts.rows}"),
@@ -114,16 +117,9 @@ def temperature_grade(one: FrameFacts, other: FrameFacts) -> tuple[Grade, float 
     return (Grade.ACCEPTABLE if difference <= TEMPERATURE_POOR_DEGC else Grade.POOR), difference
 
 
-def groups(frames: Iterable[F], *, by_filter: bool, by_exposure: bool) -> tuple[tuple[F, ...], ...]:
-    """Frames of one camera set-up, and of one filter and exposure where asked, together; in order of first frame."""
-    found: list[list[F]] = []
-    for frame in frames:
-        home = next((group for group in found if _belongs(frame.facts, group[0].facts, by_filter, by_exposure)), None)
-        if home is None:
-            found.append([frame])
-        else:
-            home.append(frame)
-    return tuple(tuple(group) for group in found)
+def groups(frames: Iterable[F], *keys: Key) -> tuple[tuple[F, ...], ...]:
+    """Frames of one camera set-up that agree in every key, together; in order of their first frames."""
+    return _gathered(frames, lambda one, other: _is_same_set_up(one, other) and all(key(one, other) for key in keys))
 
 
 def fields(frames: Sequence[F], radius_deg: float) -> tuple[tuple[F, ...], ...]:
@@ -136,9 +132,14 @@ def fields(frames: Sequence[F], radius_deg: float) -> tuple[tuple[F, ...], ...]:
     radius_deg : float
         Frames nearer than this to the first of a group are of its field.
     """
+    return _gathered(frames, lambda one, other: _is_same_field(one, other, radius_deg))
+
+
+def _gathered(frames: Iterable[F], belongs: Key) -> tuple[tuple[F, ...], ...]:
+    """Each frame goes to the first group whose first frame it belongs to, or begins one."""
     found: list[list[F]] = []
     for frame in frames:
-        home = next((group for group in found if _is_same_field(frame.facts, group[0].facts, radius_deg)), None)
+        home = next((group for group in found if belongs(frame.facts, group[0].facts)), None)
         if home is None:
             found.append([frame])
         else:
@@ -187,9 +188,11 @@ def choose_dark(frame: FrameFacts, biases: Sequence[F], darks: Sequence[F], *, m
 def choose_flat(frame: FrameFacts, flats: Sequence[F]) -> tuple[F | None, str]:
     """The flat of the frame's set-up, filter and rotator angle, and why it or none."""
     fitting = [flat for flat in flats if not differences(flat.facts, frame)]
-    same = [flat for flat in fitting if flat.facts.filter == frame.filter and _is_same_angle(flat.facts, frame)]
+    same = [flat for flat in fitting if flat.facts.filter == frame.filter and by_rotator(flat.facts, frame)]
     if same:
         return same[0], f"flat of filter {frame.filter or 'none'}"
+    if any(flat.facts.filter == frame.filter for flat in fitting):
+        return None, f"no flat of filter {frame.filter or 'none'} at the rotator's angle {frame.rotator_deg:g} deg"
     if fitting:
         have = ", ".join(sorted({flat.facts.filter or "none" for flat in fitting}))
         return None, f"no flat of filter {frame.filter or 'none'}: there is {have}"
@@ -205,17 +208,27 @@ def _why_not(masters: Sequence[F], fitting: Sequence[F], frame: FrameFacts, name
     return f"no {name}"
 
 
-def _belongs(one: FrameFacts, other: FrameFacts, by_filter: bool, by_exposure: bool) -> bool:
-    return (
-        all(read(one) == read(other) for _, read in _EXACT)
-        and (not by_filter or (one.filter == other.filter and _is_same_angle(one, other)))
-        and (
-            not by_exposure or one.exposure_s == other.exposure_s or is_same_exposure(one.exposure_s, other.exposure_s)
-        )
-    )
+def _is_same_set_up(one: FrameFacts, other: FrameFacts) -> bool:
+    return all(read(one) == read(other) for _, read in _EXACT)
 
 
-def _is_same_angle(one: FrameFacts, other: FrameFacts) -> bool:
+def by_filter(one: FrameFacts, other: FrameFacts) -> bool:
+    """Whether two frames have one filter."""
+    return one.filter == other.filter
+
+
+def by_exposure(one: FrameFacts, other: FrameFacts) -> bool:
+    """Whether two frames have one exposure time, or neither has any."""
+    return one.exposure_s == other.exposure_s or is_same_exposure(one.exposure_s, other.exposure_s)
+
+
+def by_temperature(one: FrameFacts, other: FrameFacts) -> bool:
+    """Whether two frames are near enough in temperature to be stacked."""
+    return temperature_grade(one, other)[0] is not Grade.POOR
+
+
+def by_rotator(one: FrameFacts, other: FrameFacts) -> bool:
+    """Whether the rotator stood alike, as far as that is known: dust and vignetting turn with it."""
     if one.rotator_deg is None or other.rotator_deg is None:
         return True
     return abs((one.rotator_deg - other.rotator_deg + 180.0) % 360.0 - 180.0) <= ROTATOR_TOLERANCE_DEG

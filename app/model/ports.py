@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from app.model.batch import (
@@ -67,6 +68,14 @@ class BatchStore(Protocol):
         """Masters of that kind of other batches' shown generations, newest first."""
         ...
 
+    def shown(self, batch: int) -> tuple[Combination, ...]:
+        """Combinations of the generation that is shown."""
+        ...
+
+    def is_taken(self, batch: int, path: Path, recipe: str) -> bool:
+        """Whether the path belongs to a combination of another recipe that other batches used: it must stay."""
+        ...
+
     def record(self, batch: int, made: NewCombination) -> Combination:
         """Record a combination; one with the same recipe, or the same path, in the same generation is replaced."""
         ...
@@ -76,26 +85,17 @@ class BatchStore(Protocol):
         ...
 
     def forget(self, batch: int, keep: Sequence[int]) -> tuple[Combination, ...]:
-        """Remove the target generation's combinations that are not in `keep`; return what was removed."""
-        ...
+        """Remove the target generation's combinations that are not in `keep`; return those whose files may go.
 
-    def promote(self, batch: int) -> None:
-        """Make the target generation the shown one and remove the older ones' combinations.
-
-        Older masters which other batches used stay recorded, superseded.
+        Those which other batches used stay recorded, superseded.
         """
         ...
 
-    def superseded(self, batch: int) -> tuple[Combination, ...]:
-        """Combinations of generations older than the target one, with their present files."""
-        ...
+    def promote(self, batch: int) -> tuple[Combination, ...]:
+        """Make the target generation the shown one; return the older combinations, removed, whose files may go.
 
-    def used_elsewhere(self, combination: int) -> bool:
-        """Whether another batch's combination uses it."""
-        ...
-
-    def move(self, combination: int, path: str) -> None:
-        """Record that a combination's file lies at another path relative to its batch's folder."""
+        Older ones which other batches used stay recorded, superseded.
+        """
         ...
 
     def begin_step(self, batch: int, name: str, code: int, description: str) -> int:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
@@ -14,6 +13,8 @@ from app.model.errors import FieldProblem, SettingsRefused
 
 #: Environment variable that holds the password of the mail account.
 MAIL_PASSWORD_VARIABLE = "CUPOLA_MAIL_PASSWORD"  # noqa: S105 - the name of a variable, not a secret
+
+_HIDDEN = "(not shown)"
 
 
 class _Table(BaseModel):
@@ -40,6 +41,11 @@ class Mail(_Table):
     password: SecretStr | None = None
     starttls: bool = False
     timeout_s: Annotated[float, Field(gt=0.0, le=60.0)] = 10.0
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Who gets mails: nobody when there is no host to take them."""
+        return self.admins if self.host else ()
 
     @field_validator("admins")
     @classmethod
@@ -73,9 +79,8 @@ class Calibration(_Table):
     @field_validator("rejection")
     @classmethod
     def _is_a_method(cls, rejection: str, info: ValidationInfo) -> str:
-        known = ("auto", *(info.context or ()))
-        if info.context is not None and rejection not in known:
-            raise ValueError(f"is no method: take one of {', '.join(known)}")
+        if rejection != "auto" and info.context is not None and rejection not in (names := info.context()):
+            raise ValueError(f"is no method: take one of {', '.join(('auto', *names))}")
         return rejection
 
 
@@ -105,19 +110,21 @@ class Settings(_Table):
         return Camera(instrument=instrument or "")
 
 
-def read_settings(
-    path: Path, environment: Mapping[str, str] = os.environ, rejections: Collection[str] | None = None
+def parse_settings(
+    text: str, subject: str, password: str | None = None, rejections: Callable[[], Collection[str]] | None = None
 ) -> Settings:
-    """Read a settings file; an absent file gives the defaults.
+    """Check the text of a settings file.
 
     Parameters
     ----------
-    path : Path
-        TOML.
-    environment : mapping of str to str
-        Holds the mail password, if any.
-    rejections : collection of str, optional
-        Names of the rejection methods that there are; without them any name passes.
+    text : str
+        TOML; an empty text gives the defaults.
+    subject : str
+        What a refusal calls them, such as ``"Settings /home/ada/settings.toml"``.
+    password : str, optional
+        Of the mail account; never in the text.
+    rejections : callable, optional
+        Names of the rejection methods that there are, asked when the text names one; without it any name passes.
 
     Returns
     -------
@@ -127,25 +134,31 @@ def read_settings(
     Raises
     ------
     SettingsRefused
-        With every problem of the file.
+        With every problem.
     """
-    values: dict[str, Any] = {}
     try:
-        if path.exists():
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problem = FieldProblem("file", str(path), f"is not readable TOML: {error}: mend it, or move it away")
-        raise SettingsRefused(f"Settings {path}", (problem,)) from error
-    if MAIL_PASSWORD_VARIABLE in environment and isinstance(values.get("mail", {}), dict):
-        values["mail"] = {**values.get("mail", {}), "password": environment[MAIL_PASSWORD_VARIABLE]}
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        problem = FieldProblem("file", subject, f"is not readable TOML: {error}: mend it, or move it away")
+        raise SettingsRefused(subject, (problem,)) from error
+    problems: list[FieldProblem] = []
+    mail = values.get("mail", {})
+    if isinstance(mail, dict):
+        if mail.pop("password", None) is not None:
+            problems.append(FieldProblem("mail.password", _HIDDEN, f"take it out and set {MAIL_PASSWORD_VARIABLE}"))
+        values["mail"] = mail if password is None else {**mail, "password": password}
     try:
-        return Settings.model_validate(values, context=rejections)
+        settings = Settings.model_validate(values, context=rejections)
     except ValidationError as error:
-        problems = tuple(
-            FieldProblem(".".join(str(part) for part in fault["loc"]), repr(fault["input"])[:80], _remedy(fault["msg"]))
-            for fault in error.errors()
-        )
-        raise SettingsRefused(f"Settings {path}", problems) from error
+        problems += [_problem(fault["loc"], fault["input"], fault["msg"]) for fault in error.errors()]
+    if problems:
+        raise SettingsRefused(subject, tuple(problems))
+    return settings
+
+
+def _problem(place: tuple[int | str, ...], value: object, message: str) -> FieldProblem:
+    name = ".".join(str(part) for part in place)
+    return FieldProblem(name, _HIDDEN if "pass" in name.lower() else repr(value)[:80], _remedy(message))
 
 
 def _remedy(message: str) -> str:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import math
+import json
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import PurePath
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-from app.model.errors import FieldProblem, OrderRefused
+from app.model.errors import FieldProblem, ObservatoryError, OrderRefused
+
+#: What no database keeps in a text: control characters, and halves of characters.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+_FILE_URL = "write it like file:///data/night, with # and ? in names as %23 and %3F"
+
+
+class SourceRefused(ObservatoryError):
+    """A ``file://`` URL that names no file of this machine."""
 
 
 class Request(StrEnum):
@@ -109,17 +120,30 @@ def parse_work_order(payload: object) -> WorkOrder:
             reader.fault("url", None, "is missing: give the folder or file:// URL of the frames")
         elif "url" not in payload and "batch" not in payload:
             reader.fault("batch", None, 'is missing: name the batch by "batch" or "url"')
+    reader.require_json()
     if reader.problems or order_id is None or user is None or request is None or ordered_at is None:
         raise OrderRefused(f"Work order {_shown(payload.get('id'))} refused", tuple(reader.problems))
     return WorkOrder(user, order_id, request, ordered_at, payload, url, batch, ra_deg, dec_deg, priority)
 
 
 def source_of_url(url: str) -> str:
-    """Local path of a path or ``file://`` URL; other URLs are returned as they are."""
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        return unquote(parts.path)
-    return url
+    """Local path of a path or ``file://`` URL; other URLs are returned as they are.
+
+    Raises
+    ------
+    SourceRefused
+        If a ``file://`` URL names another machine, or has a query or fragment.
+    """
+    if not url.lower().startswith("file:"):
+        return url
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise SourceRefused(f"{url!r} is no file:// URL ({error}): {_FILE_URL}") from error
+    path = url2pathname(parts.path)
+    if parts.netloc.lower() not in ("", "localhost") or "?" in url or "#" in url or _CONTROL.search(path):
+        raise SourceRefused(f"{url!r} names no file of this machine: {_FILE_URL}")
+    return path
 
 
 @dataclass(slots=True)
@@ -139,6 +163,9 @@ class _Fields:
         if not isinstance(value, str) or not value.strip() or len(value) > 200:
             self.fault(name, value, "must be a text of 1 to 200 characters")
             return None
+        if _CONTROL.search(value.strip()):
+            self.fault(name, value, "must be text without control characters")
+            return None
         return value.strip()
 
     def request(self) -> Request | None:
@@ -151,23 +178,22 @@ class _Fields:
     def time(self, name: str) -> datetime | None:
         value = self.payload.get(name)
         try:
-            moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-        except ValueError:
-            moment = None
-        if moment is None:
-            self.fault(name, value, "must be an ISO 8601 time such as 2019-03-05T14:34:54.234 (UTC)")
-            return None
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+            if isinstance(value, str):
+                moment = datetime.fromisoformat(value)
+                return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, OverflowError):  # no time, or one before the year 1 in UTC
+            pass
+        self.fault(name, value, "must be an ISO 8601 time such as 2019-03-05T14:34:54.234 (UTC)")
+        return None
 
     def number(self, name: str, low: float, high: float, unit: str, *, upper_open: bool = False) -> float | None:
         value = self.payload.get(name)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        number = float(value) if is_number and value is not None else math.nan
-        if not low <= number <= high or (upper_open and number == high):
+        if not is_number or value is None or not low <= value <= high or (upper_open and value == high):
             below = "less than " if upper_open else ""
             self.fault(name, value, f"must be a number from {low:g} to {below}{high:g} {unit}")
             return None
-        return number
+        return float(value)
 
     def source(self, name: str) -> str | None:
         if name not in self.payload:
@@ -175,14 +201,26 @@ class _Fields:
         url = self.text(name)
         if url is None:
             return None
-        parts = urlsplit(url)
-        if parts.scheme in ("http", "https"):
+        if url.lower().startswith(("http:", "https:")):
             self.fault(name, url, "cannot be fetched yet: give a folder or a file:// URL that this machine can read")
             return None
-        if not PurePath(source_of_url(url)).is_absolute():
+        try:
+            path = source_of_url(url)
+        except SourceRefused:
+            self.fault(name, url, f"must name a file of this machine: {_FILE_URL}")
+            return None
+        if not PurePath(path).is_absolute():
             self.fault(name, url, "must be an absolute path or a file:// URL")
             return None
         return url
+
+    def require_json(self) -> None:
+        """Find numbers that Python's JSON reader takes and JSON does not have."""
+        for name in self.payload.keys() - {problem.field for problem in self.problems}:
+            try:
+                json.dumps(self.payload[name], allow_nan=False)
+            except ValueError:
+                self.fault(name, self.payload[name], "has NaN or Infinity: give null or a finite number")
 
 
 def _shown(value: object) -> str:

@@ -45,10 +45,17 @@ class BatchEnded:
     status: Status
 
 
-Event = StepStarted | Progress | StepEnded | BatchEnded
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The batch could not be worked on at all; `reason` is the sentence for the operator."""
+
+    reason: str
+
+
+Event = StepStarted | Progress | StepEnded | BatchEnded | Refused
 Report = Callable[[Event], None]
 
-_KINDS = {kind.__name__: kind for kind in (StepStarted, Progress, StepEnded, BatchEnded)}
+_KINDS = {kind.__name__: kind for kind in (StepStarted, Progress, StepEnded, BatchEnded, Refused)}
 
 
 def to_line(event: Event) -> str:
@@ -59,6 +66,8 @@ def to_line(event: Event) -> str:
 def from_line(line: str) -> Event:
     """The event that `to_line` wrote; raises ValueError for anything else."""
     fields = json.loads(line)
+    if not isinstance(fields, dict) or fields.get("event") not in _KINDS:
+        raise ValueError(f"{line[:80]!r} is no event")
     kind = _KINDS[fields.pop("event")]
     if "status" in fields:
         fields["status"] = Status(fields["status"])

@@ -11,6 +11,7 @@ import numpy as np
 from astropy.io import fits
 
 from app.frames.fits_io import bands, write_product
+from app.frames.headers import read_header, value
 from app.frames.provenance import add_cards, add_history
 from app.model.batch import Combination, Exposure, ProductKind
 from app.model.frame import FrameFacts
@@ -74,6 +75,8 @@ def warn_of_group(context: Context, findings: Findings, kind: ProductKind, group
 def master_header(plan: Plan, inputs: list[tuple[str, Any, str]], history: Sequence[str]) -> fits.Header:
     """Header of a master: what it is, its set-up, its inputs, how it was made."""
     header = fits.Header()
+    if any(value(read_header(exposure.path), "SIMULATE") is True for exposure in plan.exposures):
+        add_cards(header, [("SIMULATE", True, "made from simulated frames")])
     add_cards(header, [("IMAGETYP", str(plan.kind).upper().replace("_", " "), "product of Cupola")])
     add_cards(header, set_up_cards(plan.facts))
     add_cards(header, [("BUNIT", "adu", ""), software_card(), *inputs])
@@ -82,14 +85,22 @@ def master_header(plan: Plan, inputs: list[tuple[str, Any, str]], history: Seque
 
 
 def find_masters(context: Context, kind: ProductKind, wanted: FrameFacts) -> tuple[Combination, ...]:
-    """Masters of the batch; when none of them fits, those of earlier batches with the very same set-up."""
+    """Masters of this run, then those of other batches with the very same set-up, the nearest night first."""
     own = context.store.combinations(context.batch.key, kind)
-    if any(not differences(master.facts, wanted) for master in own):
-        return own
-    library = context.store.library(kind, context.batch.key)
-    return own + tuple(
-        master for master in library if not differences(master.facts, wanted, strict=True) and master.file.is_file()
-    )
+    library = [
+        master
+        for master in context.store.library(kind, context.batch.key)
+        if not differences(master.facts, wanted, strict=True) and master.file.is_file()
+    ]
+    library.sort(key=lambda master: _days_apart(master.facts, wanted))
+    return tuple(master for master in own if master.key in context.kept) + tuple(library)
+
+
+def _days_apart(one: FrameFacts, other: FrameFacts) -> float:
+    """Time between two frames in days; what is not known is far."""
+    if one.started_at is None or other.started_at is None:
+        return float("inf")
+    return abs((one.started_at - other.started_at).total_seconds()) / 86400.0
 
 
 def describe(group: tuple[Exposure, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,10 +11,12 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from astropy.utils import iers
 from astropy.wcs import WCS, FITSFixedWarning
 from astropy.wcs.utils import proj_plane_pixel_scales
 
 from app.frames.fits_io import FrameReader, replace_header
+from app.frames.headers import read_header, value
 from app.frames.provenance import CardRow, add_cards, carried, without_wcs
 from app.frames.star_catalogue import StarCatalogue
 from app.model.frame import FrameFacts
@@ -25,8 +28,12 @@ from app.pipeline.plate_solve import Hint, Solution, Unsolved
 from app.pipeline.quality import measure as measure_quality
 from app.pipeline.sources import Sources, detect, star_scale
 
+iers.conf.auto_download = False  # nothing is downloaded at night: astropy-iers-data has the tables
+
 #: WCSERR: what became of the astrometry.
 SOLVED, UNSOLVED, NOT_TRIED = 0, 1, 9
+
+_WCS_NUMBER = re.compile(r"(CRPIX|CRVAL|CDELT|CROTA)\d|(CD|PC|PV)\d_\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +74,41 @@ def measure_file(file: Path, facts: FrameFacts, settings: Settings, *, hint: Hin
     """
     with FrameReader(file) as reader:
         image = reader.whole()
-    header = carried(fits.getheader(file))
-    saturation = header.get("SATURATE")
+    header = carried(read_header(file))
+    saturated = value(header, "SATURATE")
+    saturation = float(saturated) if isinstance(saturated, int | float) else None
     sources = detect(image, smooth_px=star_scale(image), saturation_adu=saturation)
     wcs, cards = _position(sources, image.shape, facts, header, settings, hint)
     scale = wcs.get("scale_arcsec", facts.pixel_scale_arcsec)
     qc = measure_quality(sources, image, pixel_scale_arcsec=scale, saturation_adu=saturation)
     if wcs["status"] != "header":
         header = without_wcs(header)
-    add_cards(header, [(name, value, "") for name, value in qc.items()])
+    add_cards(header, [(name, number, "") for name, number in qc.items()])
     add_cards(header, [*cards, *_airmass_card(facts, settings.site)])
     return Measurement(replace_header(file, header), qc, wcs)
 
 
-def header_wcs(header: fits.Header) -> WCS | None:
-    """World coordinates that came with a frame, when they are whole and sane."""
+def header_wcs(header: fits.Header, shape: tuple[int, ...] | None = None) -> WCS | None:
+    """World coordinates that came with a frame, when they are whole and sane.
+
+    Parameters
+    ----------
+    header : Header
+        Of the frame.
+    shape : tuple of int, optional
+        (rows, columns) of the frame, when the header has no NAXIS1 and NAXIS2 any more.
+    """
+    rows, columns = shape or (header.get("NAXIS2", 1), header.get("NAXIS1", 1))
     if not str(header.get("CTYPE1", "")).startswith("RA") or not ("CD1_1" in header or "CDELT1" in header):
         return None
+    if any(isinstance(card.value, str) for card in header.cards if _WCS_NUMBER.fullmatch(card.keyword)):
+        return None  # WCSLIB would take it for 0
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FITSFixedWarning)
             wcs = WCS(header).celestial
             scales = proj_plane_pixel_scales(wcs) * 3600.0
-            centre = wcs.pixel_to_world_values(header.get("NAXIS1", 2) / 2, header.get("NAXIS2", 2) / 2)
+            centre = wcs.pixel_to_world_values((columns - 1) / 2, (rows - 1) / 2)
     except (ValueError, TypeError, np.linalg.LinAlgError):
         return None
     is_sane = wcs.has_celestial and np.all(np.isfinite(centre)) and np.all((scales > 1e-3) & (scales < 3600.0))
@@ -104,7 +123,7 @@ def _position(
     settings: Settings,
     hint: Hint | None,
 ) -> tuple[dict[str, Any], list[CardRow]]:
-    own = header_wcs(header)
+    own = header_wcs(header, shape)
     if own is not None and header.get("WCSSOLVR", "header") == "header":
         return _kept(own, shape)
     try:
@@ -120,7 +139,7 @@ def _position(
 
 def _kept(own: WCS, shape: tuple[int, ...]) -> tuple[dict[str, Any], list[CardRow]]:
     scale = round(float(np.mean(proj_plane_pixel_scales(own))) * 3600.0, 5)
-    ra, dec = (float(value) for value in own.pixel_to_world_values((shape[1] - 1) / 2, (shape[0] - 1) / 2))
+    ra, dec = (float(angle) for angle in own.pixel_to_world_values((shape[1] - 1) / 2, (shape[0] - 1) / 2))
     wcs = {
         "status": "header",
         "scale_arcsec": scale,
@@ -173,5 +192,5 @@ def _airmass_card(facts: FrameFacts, site: Site) -> list[CardRow]:
     if site == Site() or facts.started_at is None or facts.ra_deg is None or facts.dec_deg is None:
         return []
     middle = facts.started_at + timedelta(seconds=(facts.exposure_s or 0.0) / 2.0)
-    value = airmass(altitude_deg(facts.ra_deg, facts.dec_deg, site, middle))
-    return [] if value is None else [("AIRMASS", round(value, 4), "at mid-exposure, Pickering 2002")]
+    path = airmass(altitude_deg(facts.ra_deg, facts.dec_deg, site, middle))
+    return [] if path is None else [("AIRMASS", round(path, 4), "at mid-exposure, Pickering 2002")]

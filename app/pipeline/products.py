@@ -7,17 +7,18 @@ import json
 import logging
 import re
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from app import __version__
-from app.frames.fits_io import FrameReader, checksum, output_error
+from app.frames.fits_io import FrameReader, checksum
 from app.frames.headers import read_header
 from app.frames.provenance import CardRow
 from app.frames.readout import readout_of
 from app.model.batch import Combination, Exposure, NewCombination, ProductKind
+from app.model.errors import CalibrationError, FrameError
 from app.model.frame import FrameFacts
 from app.pipeline.step import Context
 
@@ -65,21 +66,34 @@ class Plan:
 def make(context: Context, plan: Plan, write: Callable[[Path], tuple[str, dict[str, Any]]]) -> Combination:
     """Return the product of a plan, made by `write` unless a valid one is there.
 
+    A master that other batches used is never overwritten: another one gets a name of its own.
+
     Parameters
     ----------
+    context : Context
+        Of the running step.
     plan : Plan
         What is wanted.
     write : callable
         Takes the absolute path, writes the file, and returns its SHA-256 and its quality numbers.
+
+    Returns
+    -------
+    Combination
+        As the database keeps it.
     """
-    known = context.store.find(context.batch.key, plan.recipe)
+    store, batch = context.store, context.batch
+    known = store.find(batch.key, plan.recipe)
     if known is None or not is_intact(known):
-        digest, qc = write(context.batch.working_folder / plan.path)
-        known = context.store.record(
-            context.batch.key,
+        path = plan.path
+        if store.is_taken(batch.key, path, plan.recipe):
+            path = path.with_stem(f"{path.stem}-{plan.recipe[:8]}")
+        digest, qc = write(batch.set_folder(batch.target_generation) / path)
+        known = store.record(
+            batch.key,
             NewCombination(
                 plan.kind,
-                plan.path,
+                path,
                 plan.recipe,
                 digest,
                 plan.facts,
@@ -89,14 +103,18 @@ def make(context: Context, plan: Plan, write: Callable[[Path], tuple[str, dict[s
                 qc,
             ),
         )
-        log.info("%s made from %d frame(s)", plan.path, len(plan.exposures))
+        log.info("%s made from %d frame(s)", path, len(plan.exposures))
     context.kept.add(known.key)
     return known
 
 
 def is_intact(combination: Combination) -> bool:
     """Whether the product's file is there and is what was recorded."""
-    return combination.file.is_file() and checksum(combination.file) == combination.checksum
+    try:
+        return combination.file.is_file() and checksum(combination.file) == combination.checksum
+    except FrameError as error:
+        log.warning("%s: it is made again", error)
+        return False
 
 
 def open_exposure(exposure: Exposure) -> FrameReader:
@@ -198,39 +216,33 @@ def _time_and_name(light: Combination) -> tuple[str, str]:
     return (started.isoformat() if started else "unknown, so last", light.path.name)
 
 
-def promote(context: Context) -> None:
-    """Show the new products: stale ones go, a new set takes the place of the old, masters used elsewhere stay."""
+def promote(context: Context, *, has_errors: bool) -> None:
+    """Show the target set and let go of what it replaces.
+
+    After errors nothing is given up for want of a replacement: a product stays while its raw frames are there, and a
+    restart that lacks something of the shown set is not shown.
+
+    Raises
+    ------
+    CalibrationError
+        The restart is incomplete; the old set stays.
+    """
     store, batch = context.store, context.batch
-    stale = store.forget(batch.key, tuple(context.kept))
-    for combination in stale:
-        _remove(combination.file)
     made = store.combinations(batch.key)
-    old = store.superseded(batch.key)
-    leaving = []
-    for combination in old:
-        if combination.kind.name.endswith("_MASTER") and store.used_elsewhere(combination.key):
-            aside = Path("superseded") / f"{combination.checksum[:12]}_{combination.path.name}"
-            _move(combination.file, batch.folder / aside)
-            store.move(combination.key, aside.as_posix())
-        else:
-            leaving.append(combination.file)
-    for combination in made:
-        _move(combination.file, batch.folder / combination.path)
-    store.promote(batch.key)
-    shown = {batch.folder / combination.path for combination in made}
-    for file in leaving:
-        if file not in shown and file.is_relative_to(batch.folder):
-            _remove(file)
-
-
-def _move(old: Path, new: Path) -> None:
-    if old == new or not old.exists():
-        return
-    try:
-        new.parent.mkdir(parents=True, exist_ok=True)
-        old.replace(new)
-    except OSError as error:
-        raise output_error(new, error) from error
+    keep = set(context.kept)
+    if has_errors:
+        missing = {one.path for one in store.shown(batch.key)} - {one.path for one in made}
+        if batch.generation < batch.target_generation and missing:
+            raise CalibrationError(
+                f"the restart of {batch.name} lacks {len(missing)} product(s), {min(missing)} first: "
+                "the old set stays; mend the errors and resume the batch"
+            )
+        present = {exposure.file for exposure in store.exposures(batch.key)}
+        present |= {item.file for item in store.left_out(batch.key)}
+        keep |= {one.key for one in made if present.issuperset(one.inputs)}
+    for gone in (*store.forget(batch.key, tuple(keep)), *store.promote(batch.key)):
+        log.info("%s is replaced or its frames are gone: removed", gone.path)
+        _remove(gone.file)
 
 
 def _remove(file: Path) -> None:
@@ -238,6 +250,10 @@ def _remove(file: Path) -> None:
         file.unlink(missing_ok=True)
     except OSError as error:
         log.warning("%s could not be removed: %s", file, error.strerror)
+        return
+    for folder in file.parents[:2]:  # of its kind and of its set, when they are empty now
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _safe(part: str) -> str:

@@ -6,13 +6,13 @@ import logging
 import time
 
 from app.model.batch import FileBatch, Status
-from app.model.errors import Cancelled, ObservatoryError, OutputError
+from app.model.errors import CalibrationError, Cancelled, ObservatoryError
 from app.model.ports import BatchStore
 from app.model.settings import Settings
 from app.pipeline.events import BatchEnded, Report, StepEnded, StepStarted
 from app.pipeline.products import promote
 from app.pipeline.recipe import calibration_recipe
-from app.pipeline.step import CancelToken, Context, Findings, Policy, Step, status_of
+from app.pipeline.step import FATAL, CancelToken, Context, Findings, Policy, Step, status_of
 
 log = logging.getLogger(__name__)
 
@@ -52,26 +52,32 @@ def run_batch(store: BatchStore, batch: FileBatch, settings: Settings, report: R
 
 def _run_steps(context: Context) -> Status:
     recipe = calibration_recipe()
-    ended = []
+    ended: list[Status] = []
+    has_errors = False
     for number, step in enumerate(recipe):
         context.report(StepStarted(step.name, number, len(recipe)))
+        findings = Findings(step.name, step.code)
         try:
-            ended.append(_run_step(step, context))
-        except OutputError:  # recorded; no later step could write either
+            ended.append(_run_step(step, context, findings))
+        except FATAL:  # recorded; no later step could do better
             return Status.FAILED
         if ended[-1] is Status.CANCELLED:
             return Status.CANCELLED
         if ended[-1] is Status.FAILED and step.policy is Policy.STOP:
             return Status.FAILED
-    if not context.store.combinations(context.batch.key):
+        has_errors = has_errors or ended[-1] is Status.FAILED or findings.has_errors
+    if not context.kept:
         return Status.FAILED
-    promote(context)
+    try:
+        promote(context, has_errors=has_errors)
+    except CalibrationError as incomplete:
+        log.error("%s", incomplete)
+        return Status.FAILED
     return Status.DONE if all(status is Status.DONE for status in ended) else Status.DONE_WITH_PROBLEMS
 
 
-def _run_step(step: Step, context: Context) -> Status:
+def _run_step(step: Step, context: Context, findings: Findings) -> Status:
     run = context.store.begin_step(context.batch.key, step.name, step.code, step.description)
-    findings = Findings(step.name, step.code)
     began = time.monotonic()
     error: str | None = None
     status = Status.FAILED
@@ -83,11 +89,10 @@ def _run_step(step: Step, context: Context) -> Status:
     except ObservatoryError as failure:
         error = str(failure)
         log.error("%s failed: %s", step.name, failure)
-        if isinstance(failure, OutputError):
+        if isinstance(failure, FATAL):
             raise
     except Exception as bug:
         error = f"a fault of the program: {bug!r}; it is in the log"
-        log.exception("Bug in the step %s", step.name)
         raise
     finally:
         seconds = time.monotonic() - began

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import ClassVar, TypeVar
 
 from app.model.batch import FileBatch, Problem, Severity, Status
-from app.model.errors import Cancelled, ObservatoryError, OutputError
+from app.model.errors import Cancelled, ObservatoryError, OutputError, StoreError
 from app.model.ports import BatchStore
 from app.model.settings import Settings
 from app.pipeline.events import Progress, Report
@@ -19,6 +19,9 @@ from app.pipeline.events import Progress, Report
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+#: Errors after which no other frame and no later step could do better.
+FATAL = (OutputError, StoreError)
 
 
 class CancelToken:
@@ -64,6 +67,11 @@ class Findings:
     code: int
     problems: list[Problem] = field(default_factory=list)
 
+    @property
+    def has_errors(self) -> bool:
+        """Whether something was given up."""
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
+
     def warn(self, subject: str, message: str) -> None:
         """The step goes on, worse."""
         log.warning("%s: %s", subject, message)
@@ -71,7 +79,7 @@ class Findings:
 
     def give_up(self, subject: str, error: ObservatoryError) -> None:
         """One group or frame was given up; the rest goes on. Logged as ERROR, which mails the admins."""
-        log.error("%s: %s", subject, error)
+        log.error("%s", error if str(error).startswith(subject) else f"{subject}: {error}")
         self.problems.append(Problem(self.code, Severity.ERROR, self.step, subject, str(error)))
 
 
@@ -121,15 +129,15 @@ class Step(ABC):
 
         Raises
         ------
-        OutputError
-            At once: what cannot be written for one cannot be written for the next.
+        OutputError, StoreError
+            At once: what cannot be written or recorded for one cannot be for the next.
         """
         for number, item in enumerate(items):
             context.cancel.check()
             context.report(Progress(self.name, number, len(items), label(item)))
             try:
                 work(item)
-            except OutputError:
+            except FATAL:
                 raise
             except ObservatoryError as error:
                 findings.give_up(label(item), error)

@@ -26,7 +26,7 @@ class FrontDesk:
     orders, batches, journal
         The store.
     site : Site
-        For the priority of observations.
+        For the priority of observations; they have none without a site.
     clock : Clock
         Time of receipt.
     """
@@ -68,7 +68,7 @@ class FrontDesk:
             self._journal.record(who, "order refused", _identity(payload), detail)
             raise
         if is_new:
-            self._journal.record(who, "order taken in", f"{order.user}/{order.id}", {"request": order.request})
+            self._journal.record(who, "order taken in", stored.name, {"request": order.request})
         return stored, is_new
 
     def cancel(self, order_id: str, who: str) -> StoredOrder:
@@ -81,8 +81,8 @@ class FrontDesk:
         """
         stored = self._orders.by_id(order_id)
         state = self._orders.request_cancel(stored.key)
-        self._journal.record(who, "order cancelled", f"{stored.order.user}/{stored.order.id}", {"state": state})
-        return self._orders.by_id(f"{stored.order.user}/{stored.order.id}")
+        self._journal.record(who, "order cancelled", stored.name, {"state": state})
+        return self._orders.by_key(stored.key)
 
     def _require_known_batch(self, order: WorkOrder) -> None:
         if order.request not in (Request.RESUME, Request.RESTART):
@@ -96,6 +96,9 @@ class FrontDesk:
 
     def _with_priority(self, order: WorkOrder) -> WorkOrder:
         if order.ra_deg is None or order.dec_deg is None or order.priority is not None:
+            return order
+        if self._site == Site():
+            log.warning("No site in the settings: observation %s/%s has no priority", order.user, order.id)
             return order
         score = priority(order.ra_deg, order.dec_deg, self._site, order.ordered_at, self._clock.utc())
         return replace(order, priority=score)

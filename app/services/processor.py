@@ -13,10 +13,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from app.model.batch import FileBatch, Status
-from app.model.errors import BatchBusy, ObservatoryError
+from app.model.errors import ObservatoryError, StoreError
 from app.model.order_life import StoredOrder
 from app.model.work_order import OrderState, Request, source_of_url
-from app.pipeline.events import BatchEnded, Event, Report, from_line
+from app.pipeline.events import BatchEnded, Event, Refused, Report, from_line
 from app.services.batch_report import batch_report
 from app.store.batches import Batches
 from app.store.work_orders import WorkOrders
@@ -44,25 +44,43 @@ class BatchProcess:
         self._command = tuple(command)
         self._store = store
 
-    def run(self, batch: FileBatch, report: Report, is_cancelled: Callable[[], bool]) -> Status:
+    def run(
+        self,
+        batch: FileBatch,
+        report: Report,
+        is_cancelled: Callable[[], bool],
+        *,
+        into: Path | None = None,
+        restart: bool = False,
+    ) -> Status:
         """Run the batch to one of its ends.
 
         Parameters
         ----------
+        batch : FileBatch
+            What to run; the child reads it anew once it holds the batch's lock.
         report : callable
             Takes every event, in this thread.
         is_cancelled : callable
             Asked several times a second, in a thread of its own.
+        into : Path, optional
+            Another root for the batch's folder.
+        restart : bool
+            Make everything anew.
+
+        Returns
+        -------
+        Status
+            As the batch ended.
 
         Raises
         ------
-        BatchBusy
-            Another process works on the batch.
         ObservatoryError
-            The child could not begin.
+            The child could not begin, for another process works on the batch; or it died.
         """
+        options = [*(("--into", str(into)) if into else ()), *(("--restart",) if restart else ())]
         child = subprocess.Popen(
-            [*self._command, str(batch.key)],
+            [*self._command, str(batch.key), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -74,8 +92,8 @@ class BatchProcess:
         refusal: str | None = None
         try:
             for event in _events(child):
-                if isinstance(event, str):
-                    refusal = event
+                if isinstance(event, Refused):
+                    refusal = event.reason
                     continue
                 if isinstance(event, BatchEnded):
                     ended = event.status
@@ -84,7 +102,7 @@ class BatchProcess:
         finally:
             watch.close()
         if refusal is not None:
-            raise BatchBusy(refusal)
+            raise ObservatoryError(refusal)
         if ended is not None:
             return ended
         if watch.was_cancelled:
@@ -92,7 +110,9 @@ class BatchProcess:
             return Status.CANCELLED
         self._store.set_status(batch.key, Status.FAILED)
         how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        raise ObservatoryError(f"the process of batch {batch.name} {how}: see its log, then resume the batch")
+        raise ObservatoryError(
+            f"the process of batch {batch.name} {how}: see {batch.folder / 'log.txt'}, then resume the batch"
+        )
 
 
 class _CancelWatch:
@@ -108,13 +128,21 @@ class _CancelWatch:
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOK_S):
-            if self._is_cancelled():
+            if self._is_wished():
                 self.was_cancelled = True
                 self._hang_up()
                 if not self._over.wait(CANCEL_GRACE_S):
                     log.warning("Batch process %d did not stop within %g s: killed", self._child.pid, CANCEL_GRACE_S)
                     self._child.kill()
                 return
+
+    def _is_wished(self) -> bool:
+        """Whether somebody wants the batch to stop; a database that cannot be asked now is asked again."""
+        try:
+            return self._is_cancelled()
+        except StoreError as error:
+            log.debug("The wish to cancel could not be looked up: %s", error)
+            return False
 
     def _hang_up(self) -> None:
         """The child stops when its standard input ends."""
@@ -131,17 +159,14 @@ class _CancelWatch:
         self._hang_up()
 
 
-def _events(child: subprocess.Popen[str]) -> Iterator[Event | str]:
-    """Events of the child; a refusal is its sentence."""
+def _events(child: subprocess.Popen[str]) -> Iterator[Event]:
+    """Events of the child; what a library prints between them is none."""
     assert child.stdout is not None  # noqa: S101 - asked for in Popen
     for line in child.stdout:
         try:
             yield from_line(line)
-        except (ValueError, KeyError, TypeError):
-            if line.startswith("refused: "):
-                yield line.removeprefix("refused: ").strip()
-            else:
-                log.warning("The batch process printed what is no event: %s", line.strip()[:200])
+        except (ValueError, TypeError):
+            log.warning("The batch process printed what is no event: %s", line.strip()[:200])
 
 
 class Processor:
@@ -188,7 +213,7 @@ class Processor:
             ) from error
         try:
             for orphan in self._orders.requeue_orphans():
-                log.warning("Order %s/%s was cut off: it waits again", orphan.order.user, orphan.order.id)
+                log.warning("Order %s was cut off: it waits again", orphan.name)
             yield
         finally:
             lock.release()
@@ -198,21 +223,26 @@ class Processor:
         for stored in self._orders.waiting():
             if self._orders.take(stored.key):
                 self._run(stored, report, is_cancelled)
-                return self._orders.by_id(f"{stored.order.user}/{stored.order.id}")
+                return self._orders.by_key(stored.key)
         return None
 
     def _run(self, stored: StoredOrder, report: Report, is_cancelled: Callable[[], bool]) -> None:
         order, key = stored.order, stored.key
-        log.info("Order %s/%s: %s", order.user, order.id, order.request)
+        log.info("Order %s: %s", stored.name, order.request)
         result: dict[str, Any] = {}
         reason: str | None = None
         try:
             batch = self._batch_of(stored)
-            status = self._process.run(batch, report, lambda: is_cancelled() or self._orders.is_cancelling(key))
+            status = self._process.run(
+                batch,
+                report,
+                lambda: is_cancelled() or self._orders.is_cancelling(key),
+                restart=order.request is Request.RESTART,
+            )
             result = batch_report(self._batches, batch.key)
             state = OrderState(status)
         except ObservatoryError as error:
-            log.error("Order %s/%s failed: %s", order.user, order.id, error)
+            log.error("Order %s failed: %s", stored.name, error)
             state, reason = OrderState.FAILED, str(error)
         self._orders.finish(key, state, result, reason)
 
@@ -221,5 +251,4 @@ class Processor:
         source = order.url and source_of_url(order.url)
         if order.request is Request.CALIBRATE and source:
             return self._batches.open_batch(source, self._repository)
-        known = self._batches.by_name_or_source(order.batch, source)
-        return self._batches.begin_restart(known.key) if order.request is Request.RESTART else known
+        return self._batches.by_name_or_source(order.batch, source)

@@ -67,26 +67,32 @@ class Batches:
     database: Database
 
     def open_batch(self, source: str, folder_root: Path) -> FileBatch:
-        """Find the batch of a source, or make it.
-
-        A known batch that is opened with another root gets a folder there and a fresh target generation; the
-        products in its old folder stay where they are, and only those which other batches used stay recorded.
+        """Find the batch of a source, or make it; a known one stays where it is.
 
         Parameters
         ----------
         source : str
             Folder, ``file://`` URL or URL of the frames.
         folder_root : Path
-            Where the batch's folder is, or is to be.
+            Where the folder of a new batch is to be.
         """
         source = _canonical(source)
-        root = folder_root.absolute()
         with self.database.writing() as session:
             row = session.scalar(select(FileBatchRow).where(FileBatchRow.source == source).with_for_update())
             if row is None:
-                row = self._new_batch(session, source, root)
-            elif Path(row.folder) != root / row.name:
-                _relocate(session, row, root / row.name)
+                row = self._new_batch(session, source, folder_root.absolute())
+            return _batch(row)
+
+    def move_to(self, batch: int, folder_root: Path) -> FileBatch:
+        """Let a batch begin anew in a folder below another root; in the same root nothing changes.
+
+        The products in its old folder stay where they are; only those which other batches used stay recorded.
+        """
+        with self.database.writing() as session:
+            row = _row(session, batch)
+            folder = folder_root.absolute() / row.name
+            if Path(row.folder) != folder:
+                _relocate(session, row, folder)
             return _batch(row)
 
     def by_name_or_source(self, batch: str | None, url: str | None) -> FileBatch:
@@ -211,9 +217,27 @@ class Batches:
                 session,
                 CombinationRow.batch != other_than,
                 CombinationRow.kind == kind.value,
-                CombinationRow.generation == FileBatchRow.generation,
+                *_SHOWN,
             )
         return found[::-1]
+
+    def shown(self, batch: int) -> tuple[Combination, ...]:
+        """Combinations of the generation that is shown."""
+        with self.database.reading() as session:
+            return _combinations(session, CombinationRow.batch == batch, *_SHOWN)
+
+    def is_taken(self, batch: int, path: Path, recipe: str) -> bool:
+        """Whether the path belongs to a combination of another recipe that other batches used: it must stay."""
+        with self.database.reading() as session:
+            generation = _row(session, batch).target_generation
+            query = select(CombinationRow.key).where(
+                CombinationRow.batch == batch,
+                CombinationRow.generation == generation,
+                CombinationRow.path == path.as_posix(),
+                CombinationRow.recipe != recipe,
+                _is_used_by_others(),
+            )
+            return session.scalar(query) is not None
 
     def record(self, batch: int, made: NewCombination) -> Combination:
         """Record a combination in the target generation.
@@ -231,8 +255,9 @@ class Batches:
             )
             row = session.scalar(select(CombinationRow).where(*same_set, CombinationRow.recipe == made.recipe))
             if row is None:
-                row = CombinationRow(batch=batch, generation=generation, is_superseded=False)
+                row = CombinationRow(batch=batch, generation=generation)
                 session.add(row)
+            row.is_superseded = False
             self._set_combination(row, made)
             session.flush()
             _set_links(session, row.key, made)
@@ -248,42 +273,25 @@ class Batches:
             row.wcs = wcs
 
     def forget(self, batch: int, keep: Sequence[int]) -> tuple[Combination, ...]:
-        """Remove the target generation's combinations that are not in `keep`; return what was removed."""
-        kept = frozenset(keep)
-        with self.database.writing() as session:
-            gone = tuple(one for one in _combinations(session, *_of_target(batch)) if one.key not in kept)
-            _remove(session, [one.key for one in gone])
-        return gone
-
-    def promote(self, batch: int) -> None:
-        """Make the target generation the shown one and remove the older ones' combinations.
+        """Remove the target generation's combinations that are not in `keep`; return those whose files may go.
 
         Those which other batches used stay recorded, superseded.
+        """
+        kept = frozenset(keep)
+        with self.database.writing() as session:
+            stale = [one.key for one in _combinations(session, *_of_target(batch)) if one.key not in kept]
+            return _retire(session, stale)
+
+    def promote(self, batch: int) -> tuple[Combination, ...]:
+        """Make the target generation the shown one; return the older combinations, removed, whose files may go.
+
+        Older ones which other batches used stay recorded, superseded.
         """
         with self.database.writing() as session:
             row = _row(session, batch)
             row.generation = row.target_generation
             older = (CombinationRow.batch == batch, CombinationRow.generation < row.generation)
-            session.execute(delete(CombinationRow).where(*older, ~_is_used_by_others()))
-            session.execute(update(CombinationRow).where(*older).values(is_superseded=True))
-
-    def superseded(self, batch: int) -> tuple[Combination, ...]:
-        """Combinations of generations older than the target one, with their present files."""
-        with self.database.reading() as session:
-            return _combinations(
-                session, CombinationRow.batch == batch, CombinationRow.generation < FileBatchRow.target_generation
-            )
-
-    def used_elsewhere(self, combination: int) -> bool:
-        """Whether another batch's combination uses it."""
-        query = select(CombinationRow.key).where(CombinationRow.key == combination, _is_used_by_others())
-        with self.database.reading() as session:
-            return session.scalar(query) is not None
-
-    def move(self, combination: int, path: str) -> None:
-        """Record that a combination's file lies at another path relative to its batch's folder."""
-        with self.database.writing() as session:
-            session.get_one(CombinationRow, combination).path = path
+            return _retire(session, session.scalars(select(CombinationRow.key).where(*older)).all())
 
     def begin_step(self, batch: int, name: str, code: int, description: str) -> int:
         """Record that a step of the present run begins; until it says otherwise, `code` is how it ended."""
@@ -372,14 +380,14 @@ class Batches:
 
 
 def _canonical(source: str) -> str:
-    """One spelling for each source: a ``file://`` URL is its path, and a slash at the end means nothing."""
+    """One spelling for each source: a ``file://`` URL is its path, and a link is what it leads to."""
     source = storable(source_of_url(source))
-    return source if urlsplit(source).netloc else str(PurePath(source))
+    return source if "://" in source else str(Path(source).resolve())
 
 
 def _name_of(source: str) -> str:
     """Last part of a source, fit to be a folder's name everywhere."""
-    last = PurePath(urlsplit(source).path if urlsplit(source).netloc else source).name
+    last = PurePath(urlsplit(source).path if "://" in source else source).name
     return re.sub(r"[^\w.-]+", "_", last).strip("._-")[:100] or "batch"
 
 
@@ -469,8 +477,16 @@ def _by_start(exposure: Exposure) -> tuple[bool, float, str]:
     return started_at is None, 0.0 if started_at is None else started_at.timestamp(), exposure.file
 
 
+#: A combination that is shown; needs the join with its batch.
+_SHOWN = (CombinationRow.generation == FileBatchRow.generation, ~CombinationRow.is_superseded)
+
+
 def _of_target(batch: int) -> tuple[ColumnElement[bool], ...]:
-    return CombinationRow.batch == batch, CombinationRow.generation == FileBatchRow.target_generation
+    return (
+        CombinationRow.batch == batch,
+        CombinationRow.generation == FileBatchRow.target_generation,
+        ~CombinationRow.is_superseded,
+    )
 
 
 def _is_used_by_others() -> ColumnElement[bool]:
@@ -518,7 +534,6 @@ def _combinations(session: Session, *which: ColumnElement[bool]) -> tuple[Combin
 def _combination(
     row: CombinationRow, batch: FileBatch, exposures: Sequence[tuple[int, str]], uses: Sequence[int]
 ) -> Combination:
-    folder = batch.folder if row.generation <= batch.generation else batch.working_folder
     return Combination(
         kind=ProductKind(row.kind),
         path=Path(row.path),
@@ -532,7 +547,7 @@ def _combination(
         wcs=row.wcs,
         key=row.key,
         batch=row.batch,
-        file=folder / row.path,
+        file=batch.set_folder(row.generation) / row.path,
         made_at=row.made_at,
         inputs=tuple(file for _, file in exposures),
     )
@@ -559,9 +574,15 @@ def _set_links(session: Session, combination: int, made: NewCombination) -> None
     )
 
 
-def _remove(session: Session, combinations: Sequence[int]) -> None:
+def _retire(session: Session, combinations: Sequence[int]) -> tuple[Combination, ...]:
+    """Remove combinations, but those which other batches used are only superseded; returns the removed."""
+    gone: list[Combination] = []
     for chunk in _chunks(combinations):
-        session.execute(delete(CombinationRow).where(CombinationRow.key.in_(chunk)))
+        unused = (CombinationRow.key.in_(chunk), ~_is_used_by_others())
+        gone += _combinations(session, *unused)
+        session.execute(delete(CombinationRow).where(*unused))
+        session.execute(update(CombinationRow).where(CombinationRow.key.in_(chunk)).values(is_superseded=True))
+    return tuple(gone)
 
 
 def _describe(session: Session, code: int, description: str) -> None:

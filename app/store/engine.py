@@ -58,7 +58,7 @@ class Database:
     @property
     def name(self) -> str:
         """File or URL, as messages show it: never with a password."""
-        return _shown(self.engine.url)
+        return shown(self.engine.url)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -133,14 +133,42 @@ def open_database(url: str, clock: Clock | None = None) -> Database:
     return database
 
 
-def _engine(text_url: str) -> Engine:
+def sqlite_file(url: str | URL) -> Path | None:
+    """SQLite's file; None for other databases, for one in memory, and for SQLite's own ``file:`` URIs.
+
+    Raises
+    ------
+    StoreError
+        If the URL cannot be read.
+    """
+    url = _url(url)
+    is_file = url.get_backend_name() == "sqlite" and not (url.database or ":memory:").startswith((":", "file:"))
+    return Path(url.database or "") if is_file else None
+
+
+def shown(url: str | URL) -> str:
+    """File or URL without its password and its options, which may hold another one.
+
+    Raises
+    ------
+    StoreError
+        If the URL cannot be read.
+    """
+    return str(sqlite_file(url) or _url(url).set(query={}).render_as_string(hide_password=True))
+
+
+def _url(url: str | URL) -> URL:
     try:
-        url = make_url(text_url)
+        return make_url(url)
     except ArgumentError as error:
         raise StoreError(
             "The database's URL cannot be read: write it like sqlite:////folder/cupola.db "
             "or postgresql+psycopg://user:password@host/cupola"
         ) from error
+
+
+def _engine(text_url: str) -> Engine:
+    url = _url(text_url)
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     is_sqlite = url.get_backend_name() == "sqlite"
@@ -159,7 +187,7 @@ def _engine(text_url: str) -> Engine:
         )
     except (NoSuchModuleError, ImportError) as error:
         raise StoreError(
-            f"The database {_shown(url)} needs a driver that is not installed ({error}): install it "
+            f"The database {shown(url)} needs a driver that is not installed ({error}): install it "
             f"(for PostgreSQL: pip install 'cupola[postgresql]') or use sqlite:////folder/cupola.db"
         ) from error
     if is_sqlite:
@@ -170,7 +198,7 @@ def _engine(text_url: str) -> Engine:
 
 
 def _make_folder(url: URL) -> None:
-    file = _sqlite_file(url)
+    file = sqlite_file(url)
     if file is None:
         return
     try:
@@ -180,12 +208,6 @@ def _make_folder(url: URL) -> None:
             f"The folder {file.parent} of the database cannot be made ({error.strerror}): "
             "make it, or name another one in the settings"
         ) from error
-
-
-def _sqlite_file(url: URL) -> Path | None:
-    """SQLite's file; None for other databases, for one in memory, and for SQLite's own ``file:`` URIs."""
-    is_file = url.get_backend_name() == "sqlite" and not (url.database or ":memory:").startswith((":", "file:"))
-    return Path(url.database or "") if is_file else None
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, record: object) -> None:
@@ -236,7 +258,7 @@ def _revision(connection: Connection, name: str) -> str | None:
 
 def _back_up(database: Database, connection: Connection, revision: str | None) -> None:
     """Copy an SQLite database beside itself; the caller holds the writer's lock, so it stands still."""
-    file = _sqlite_file(database.engine.url)
+    file = sqlite_file(database.engine.url)
     if file is None or not inspect(connection).get_table_names():
         return
     backup = file.with_name(f"{file.name}.{revision or 'unknown'}.backup")
@@ -265,11 +287,6 @@ def _migrate(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _shown(url: URL) -> str:
-    """File or URL without its password and its options, which may hold another one."""
-    return str(_sqlite_file(url) or url.set(query={}).render_as_string(hide_password=True))
-
-
 #: What a driver says, and what an operator does about it.
 _REMEDIES = (
     ("locked", "is locked by another program: wait until that has finished, or close it"),
@@ -292,5 +309,5 @@ def _sentence(url: URL, error: Exception) -> str:
             said = said.replace(str(secret), "***")
     for words, remedy in _REMEDIES:
         if words in said.lower():
-            return f"The database {_shown(url)} {remedy} ({said})"
-    return f"The database {_shown(url)} does not answer as it should: check that it runs and the URL is right ({said})"
+            return f"The database {shown(url)} {remedy} ({said})"
+    return f"The database {shown(url)} does not answer as it should: check that it runs and the URL is right ({said})"

@@ -241,7 +241,7 @@ def test_a_combination_comes_back_as_it_was_given(store, batch, clock):
     assert (light.kind, light.path, light.checksum, light.facts) == (given.kind, given.path, "ab12", FULL_FACTS)
     assert light.parameters == {"shift_px": [1.5, -2.0], "clipping": {"low": 3}}
     assert (light.qc, light.wcs, master.wcs) == ({"fwhm_px": 3.2}, {"status": "header"}, None)
-    assert (light.batch, light.file, light.made_at) == (batch.key, batch.folder / "lights/a.fits", clock.utc())
+    assert (light.batch, light.file, light.made_at) == (batch.key, batch.folder / "set-1/lights/a.fits", clock.utc())
     assert store.find(batch.key, "r3") is None
 
 
@@ -316,8 +316,8 @@ def test_the_library_has_the_shown_masters_of_other_batches(store, batch, tmp_pa
     library = store.library(ProductKind.BIAS_MASTER, batch.key)
 
     assert [one.file for one in library] == [
-        others[1].folder / "masters/bias.fits",
-        others[0].folder / "masters/bias.fits",
+        others[1].folder / "set-1/masters/bias.fits",
+        others[0].folder / "set-1/masters/bias.fits",
     ]
 
 
@@ -330,8 +330,8 @@ def test_a_restart_builds_beside_the_shown_set(store, batch):
     assert (restarted.generation, restarted.target_generation) == (1, 2)
     assert store.find(batch.key, "r1") is None
     assert store.combinations(batch.key) == ()
-    assert [one.file for one in store.superseded(batch.key)] == [shown.file]
-    assert store.record(batch.key, made("bias.fits", "r1")).file == batch.folder / ".restart" / "masters/bias.fits"
+    assert [one.file for one in store.shown(batch.key)] == [shown.file] == [batch.folder / "set-1/masters/bias.fits"]
+    assert store.record(batch.key, made("bias.fits", "r1")).file == batch.folder / "set-2/masters/bias.fits"
 
 
 def test_an_unfinished_restart_leaves_nothing(store, batch):
@@ -342,20 +342,18 @@ def test_an_unfinished_restart_leaves_nothing(store, batch):
 
     assert store.begin_restart(batch.key).target_generation == 2
     assert store.combinations(batch.key) == ()
-    assert [one.key for one in store.superseded(batch.key)] == [shown.key]
+    assert [one.key for one in store.shown(batch.key)] == [shown.key]
 
 
 def test_promotion_shows_the_new_set_and_removes_the_old(store, batch):
-    store.record(batch.key, made("bias.fits", "r1"))
+    old = store.record(batch.key, made("bias.fits", "r1"))
     show(store, batch)
     store.begin_restart(batch.key)
     new = store.record(batch.key, made("bias.fits", "r1"))
 
-    store.promote(batch.key)
-
+    assert store.promote(batch.key) == (old,)
     assert store.batch(batch.key).generation == 2
-    assert store.superseded(batch.key) == ()
-    assert store.combinations(batch.key) == (replace(new, file=batch.folder / "masters/bias.fits"),)
+    assert store.combinations(batch.key) == store.shown(batch.key) == (new,)
 
 
 def test_masters_that_other_batches_used_stay_recorded(store, batch, tmp_path):
@@ -364,16 +362,37 @@ def test_masters_that_other_batches_used_stay_recorded(store, batch, tmp_path):
     show(store, batch)
     other = store.open_batch("/data/other", tmp_path)
     light = store.record(other.key, made("light", "light", uses=(used.key,)))
-    assert [store.used_elsewhere(one.key) for one in (used, unused, own)] == [True, False, False]
-
     store.begin_restart(batch.key)
-    store.move(used.key, "superseded/used")
-    store.promote(batch.key)
 
-    (kept,) = store.superseded(batch.key)
-    assert (kept.key, kept.file) == (used.key, batch.folder / "superseded/used")
+    assert [one.key for one in store.promote(batch.key)] == [unused.key, own.key]
     assert store.find(other.key, "light").uses == (used.key,) == light.uses
-    assert store.library(kept.kind, other.key) == ()
+    assert store.library(used.kind, other.key) == ()
+    assert store.shown(batch.key) == ()
+
+
+def test_path_of_a_master_that_others_used_is_taken_for_other_recipes(store, batch, tmp_path):
+    used, unused = (store.record(batch.key, made(name, name)) for name in ("used", "unused"))
+    show(store, batch)
+    other = store.open_batch("/data/other", tmp_path)
+    store.record(other.key, made("light", "light", uses=(used.key,)))
+
+    assert store.is_taken(batch.key, used.path, "new recipe")
+    assert not store.is_taken(batch.key, used.path, used.recipe)
+    assert not store.is_taken(batch.key, unused.path, "new recipe")
+
+
+def test_forgotten_master_that_others_used_stays_and_may_come_back(store, batch, tmp_path):
+    used, unused = (store.record(batch.key, made(name, name)) for name in ("used", "unused"))
+    show(store, batch)
+    other = store.open_batch("/data/other", tmp_path)
+    store.record(other.key, made("light", "light", uses=(used.key,)))
+
+    assert store.forget(batch.key, keep=()) == (unused,)
+    assert store.combinations(batch.key) == ()
+    assert store.find(batch.key, "used") is None
+    assert store.find(other.key, "light").uses == (used.key,)
+    assert store.record(batch.key, made("used", "used")).key == used.key
+    assert [one.key for one in store.combinations(batch.key)] == [used.key]
 
 
 def test_a_batch_in_another_folder_begins_anew(store, batch, tmp_path):
@@ -381,16 +400,17 @@ def test_a_batch_in_another_folder_begins_anew(store, batch, tmp_path):
     show(store, batch)
     other = store.open_batch("/data/other", tmp_path / "repository")
     store.record(other.key, made("light", "light", uses=(used.key,)))
+    assert store.open_batch("/data/night1", tmp_path / "elsewhere").folder == batch.folder
+    assert store.move_to(batch.key, tmp_path / "repository") == store.batch(batch.key)
 
-    moved = store.open_batch("/data/night1", tmp_path / "elsewhere")
+    moved = store.move_to(batch.key, tmp_path / "elsewhere")
 
     assert (moved.key, moved.folder) == (batch.key, tmp_path / "elsewhere" / "night1")
     assert store.combinations(batch.key) == ()
     assert store.library(ProductKind.BIAS_MASTER, other.key) == ()
-    assert [(one.key, one.file) for one in store.superseded(batch.key)] == [(used.key, used.file)]
     assert store.begin_restart(batch.key) == moved
     again = store.record(batch.key, made("used", "used"))
-    assert again.file == moved.folder / "masters/used"
+    assert again.file == moved.folder / "set-2/masters/used"
     store.promote(batch.key)
     assert [one.key for one in store.library(ProductKind.BIAS_MASTER, other.key)] == [again.key]
 

@@ -31,6 +31,11 @@ class Home:
         """Where the program keeps its database here, as `cupola settings show` says on Linux."""
         return self.folder / ".local" / "share" / "cupola" / "cupola.sqlite"
 
+    @property
+    def lock(self) -> Path:
+        """Lock of the first batch of that database."""
+        return self.database.with_name(f"{self.database.name}.batch-1.lock")
+
     def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import zipfile
+from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from astropy.io import fits
 from app.frames.star_catalogue import StarCatalogue
 from app.pipeline.measure import header_wcs
 from app.pipeline.sources import detect
+from app.sim.raw_night import NIGHT
 from tests.conftest import CHECKOUT
 from tests.integration.nights import of_kind
 
@@ -44,6 +48,7 @@ def run(installed: Path, home: Path, *arguments: str) -> subprocess.CompletedPro
 def demo(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     ended = run(installed, tmp_path_factory.mktemp("home"), "demo", "--json")
     assert ended.returncode == 0, ended.stderr
+    assert "Warning" not in ended.stderr
     result: dict[str, Any] = json.loads(ended.stdout)
     return result
 
@@ -91,5 +96,13 @@ def test_stars_lie_where_the_catalogue_has_them(demo: dict[str, Any]) -> None:
 
 def test_products_say_that_they_are_simulated(demo: dict[str, Any]) -> None:
     assert demo["simulated"] is True
-    for kind in ("calibrated_light", "light_stack"):
-        assert all(fits.getval(product["path"], "SIMULATE") for product in of_kind(demo, kind))
+    assert all(fits.getval(product["path"], "SIMULATE") is True for product in demo["products"])
+
+
+def test_program_and_child_live_in_the_example_night(demo: dict[str, Any]) -> None:
+    folder = next(folder for folder in Path(demo["products"][0]["path"]).parents if folder.name == "demo")
+    with closing(sqlite3.connect(folder / "cupola.sqlite")) as database:
+        (received, ended) = database.execute("SELECT received_at, ended_at FROM work_order").fetchone()
+        made = [moment for (moment,) in database.execute("SELECT made_at FROM combination")]
+    assert received <= min(made) <= max(made) <= ended
+    assert datetime.fromisoformat(ended).replace(tzinfo=NIGHT.tzinfo) - NIGHT < timedelta(hours=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from app.model.settings import read_settings
+from app.bootstrap import SETTINGS_VARIABLE, open_observatory, settings_of
+from app.commands.console import mails
 from app.services.alerts import deliver_due
 from app.store.engine import open_database
 from app.store.outbox import Outbox
@@ -82,11 +84,20 @@ def test_without_a_server_nothing_waits_and_the_mail_arrives_later(
     assert report["status"] == "done_with_problems"
     assert time.monotonic() - began < 60.0
     postbox: Postbox = request.getfixturevalue("server")
-    settings = read_settings(Path(home.run("settings", "path").stdout.strip()), {})
+    settings = settings_of(Path(home.run("settings", "path").stdout.strip()))
     later = FakeClock(datetime.now(UTC) + timedelta(minutes=2))
-    database = open_database(home.json("settings", "show")["database"], later)
+    database = open_database(f"sqlite:///{home.database}", later)
     try:
         assert deliver_due(Outbox(database, later), settings.mail).sent == 1
     finally:
         database.close()
     assert ["broken.fits" in mail["Subject"] for mail in postbox.mails] == [True]
+
+
+@pytest.mark.logs_warnings
+def test_no_mail_piles_up_without_a_host(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SETTINGS_VARIABLE, str(home.settings('[mail]\nadmins = ["night@example.org"]\n')))
+    with open_observatory() as observatory:
+        with mails(observatory):
+            logging.getLogger("app").error("nobody reads this")
+        assert observatory.outbox.waiting_count() == 0

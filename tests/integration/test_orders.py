@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from filelock import FileLock
 
 from tests.builders import small_night
-from tests.integration.nights import Home, of_kind
+from tests.integration.nights import Home, of_kind, write_frame
 
 ORDER = {
     "id": "1",
@@ -82,3 +84,38 @@ def test_cancelled_order_does_not_run(home: Home, tmp_path: Path) -> None:
 def test_order_that_is_no_json(home: Home) -> None:
     refusal = home.json("orders", "submit", "-", stdin="calibrate, please", code=1)
     assert "no JSON" in refusal["reason"]
+
+
+def test_observation_has_no_priority_without_a_site(home: Home) -> None:
+    order = json.dumps(ORDER | {"request": "observation", "ra": 202.47, "dec": 47.2})
+    ended = home.run("orders", "submit", "-", "--json", stdin=order)
+    assert json.loads(ended.stdout)["order"]["priority"] is None
+    assert "No site in the settings: observation Main Module/1 has no priority" in ended.stderr
+
+
+def test_every_failure_is_one_json_value_too(home: Home, tmp_path: Path) -> None:
+    def error(*arguments: str, code: int = 1) -> str:
+        (item,) = home.json(*arguments, code=code).items()
+        assert item[0] == "error"
+        return str(item[1])
+
+    assert "'nope'" in error("orders", "show", "nope")
+    assert "'nope'" in error("orders", "cancel", "nope")
+    assert "cannot be read" in error("orders", "submit", str(tmp_path / "nope.json"), code=2)
+    assert "does not exist" in error("inspect", "/nope", code=2)
+    demo_lock = home.database.with_name("demo.lock")
+    with FileLock(demo_lock):
+        assert "running already" in error("demo")
+    assert "bias, dark" in error("inspect", str(tmp_path), "--as", "unsure", code=2)
+    home.settings("[dome]\n")
+    assert "exist already" in error("settings", "init")
+    assert "dome" in error("orders", "list")
+
+
+def test_inspect_heeds_an_operator_and_makes_no_database(home: Home, tmp_path: Path) -> None:
+    frame = write_frame(tmp_path / "odd.fits", np.zeros((8, 8), np.uint16), IMAGETYP="Bias Frame", EXPTIME=0.0)
+    assert home.json("inspect", str(frame))[0]["kind"] == "bias"
+    assert not home.database.exists()
+    home.json("inspect", str(frame), "--as", "flat")
+    (seen,) = home.json("inspect", str(frame))
+    assert (seen["kind"], seen["confidence"], seen["reason"]) == ("flat", 1.0, "an operator said so")

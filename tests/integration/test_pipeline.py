@@ -194,6 +194,113 @@ def test_masters_of_an_earlier_night_serve_when_there_are_none(bench: Bench, tmp
     assert any("of another batch" in message for message in bench.problems(batch))
 
 
+def test_master_of_another_night_serves_where_the_nights_own_does_not_fit(bench: Bench, tmp_path: Path) -> None:
+    bench.run(small_night(tmp_path / "first").folder)
+    second = small_night(tmp_path / "second", seed=2)
+    for n in range(3):
+        counts = fits.getdata(second.folder / f"flat_{n}.fits")
+        frame(second.folder / f"flat_{n}.fits", counts, "FLAT", 1.0, FILTER="B")
+    batch, _ = bench.run(second.folder)
+    lights = bench.products(batch, ProductKind.CALIBRATED_LIGHT)
+    assert {fits.getval(light.file, "FLATFILE").split("_")[1] for light in lights} == {"R"}
+
+
+def test_master_that_another_night_used_is_neither_overwritten_nor_removed(bench: Bench, tmp_path: Path) -> None:
+    first = small_night(tmp_path / "first")
+    batch, _ = bench.run(first.folder)
+    second = small_night(tmp_path / "second", seed=2)
+    for path in second.folder.glob("bias_*.fits"):
+        path.unlink()
+    for path in second.folder.glob("dark_*.fits"):
+        path.unlink()
+    other, _ = bench.run(second.folder)
+    (used,) = bench.products(batch, ProductKind.DARK_MASTER)
+    before = used.file.read_bytes()
+    counts = np.full((SIDE, SIDE), BIAS_ADU + 30 * DARK_ADU_PER_S)
+    frame(first.folder / "dark_more.fits", counts, "DARK", 30.0)
+    batch, _ = bench.run(first.folder)
+    (new,) = bench.products(batch, ProductKind.DARK_MASTER)
+    assert (len(new.exposures), new.file) != (len(used.exposures), used.file)
+    assert used.file.read_bytes() == before
+    light = bench.products(other, ProductKind.CALIBRATED_LIGHT)[0]
+    assert used.key in light.uses
+
+
+def test_dark_that_is_no_dark_any_more_is_not_used(bench: Bench, tmp_path: Path) -> None:
+    night = small_night(tmp_path / "raw")
+    batch, _ = bench.run(night.folder)
+    for dark in bench.store.exposures(batch.key, FrameKind.DARK):
+        bench.store.correct(dark.checksum, FrameKind.OTHER, "operator")
+    batch, _ = bench.run(night.folder)
+    light = bench.products(batch, ProductKind.CALIBRATED_LIGHT)[0]
+    assert light.parameters["subtracted"] == "bias"
+    assert not bench.products(batch, ProductKind.DARK_MASTER)
+
+
+def test_light_without_a_usable_pixel_costs_only_itself(bench: Bench, tmp_path: Path) -> None:
+    night = small_night(tmp_path / "raw")
+    path = night.folder / "light_nan.fits"
+    header = fits.getheader(night.folder / "light_0.fits")
+    fits.PrimaryHDU(np.full((SIDE, SIDE), np.nan, np.float32), header).writeto(path)
+    batch, _ = bench.run(night.folder)
+    (stack,) = bench.products(batch, ProductKind.LIGHT_STACK)
+    assert len(stack.exposures) == 3
+
+
+def test_file_name_of_any_alphabet_is_kept_and_the_night_goes_on(bench: Bench, tmp_path: Path) -> None:
+    night = small_night(tmp_path / "raw")
+    (night.folder / "light_1.fits").rename(night.folder / "Nébula é 1.fits")
+    batch, _ = bench.run(night.folder)
+    (stack,) = bench.products(batch, ProductKind.LIGHT_STACK)
+    assert "Nébula é 1.fits" in stack.inputs
+    assert "N\\xe9bula" in " ".join(str(value) for value in fits.getheader(stack.file).values())
+
+
+def test_calibration_frames_that_were_calibrated_are_left_out(bench: Bench, tmp_path: Path) -> None:
+    night = small_night(tmp_path / "raw")
+    frame(night.folder / "dark_b.fits", np.full((SIDE, SIDE), 60.0), "DARK", 30.0, CALSTAT="B")
+    batch, _ = bench.run(night.folder)
+    assert len(bench.store.exposures(batch.key, FrameKind.DARK)) == 3
+    assert any("applied to this dark already" in item.reason for item in bench.store.left_out(batch.key))
+
+
+def test_mosaic_of_extensions_is_refused_and_not_cut(bench: Bench, tmp_path: Path) -> None:
+    night = small_night(tmp_path / "raw")
+    header = fits.getheader(night.folder / "light_0.fits")
+    half = fits.ImageHDU(np.zeros((SIDE, SIDE // 2), np.uint16), header)
+    fits.HDUList([fits.PrimaryHDU(None, header), half, half.copy()]).writeto(night.folder / "mosaic.fits")
+    batch, _ = bench.run(night.folder)
+    assert any("holds 2 images" in item.reason for item in bench.store.left_out(batch.key))
+
+
+def test_saturated_star_is_not_in_the_stack(bench: Bench, tmp_path: Path) -> None:
+    night = small_night(tmp_path / "raw")
+    for n, (dx, dy) in enumerate(night.shifts):
+        path = night.folder / f"light_{n}.fits"
+        counts, header = fits.getdata(path).astype(float), fits.getheader(path)
+        counts[98 + dy : 103 + dy, 98 + dx : 103 + dx] = 65535.0
+        frame(path, counts, "LIGHT", 30.0, FILTER="R", OBJECT="field", DATE_OBS=header["DATE-OBS"])
+    batch, _ = bench.run(night.folder)
+    (stack,) = bench.products(batch, ProductKind.LIGHT_STACK)
+    assert np.isnan(data(stack)[100, 100])
+    light = bench.products(batch, ProductKind.CALIBRATED_LIGHT)[0]
+    assert fits.getval(light.file, "SATURATE") < data(light)[100, 100]
+
+
+def test_better_hint_is_tried_when_the_settings_give_one(bench: Bench, tmp_path: Path) -> None:
+    night = small_night(tmp_path / "raw")
+    for n in range(3):
+        path = night.folder / f"light_{n}.fits"
+        with fits.open(path, mode="update") as hdus:
+            hdus[0].header["RA"], hdus[0].header["DEC"] = 10.0, 20.0
+    batch, _ = bench.run(night.folder)
+    before = [light.wcs["reason"] for light in bench.products(batch, ProductKind.CALIBRATED_LIGHT) if light.wcs]
+    assert all("no pixel scale" in reason for reason in before)
+    batch, _ = bench.run(night.folder, Settings(cameras=(Camera(instrument="small camera", pixel_scale_arcsec=1.0),)))
+    after = [light.wcs["reason"] for light in bench.products(batch, ProductKind.CALIBRATED_LIGHT) if light.wcs]
+    assert all("too sparse" in reason for reason in after)
+
+
 def test_an_operator_knows_better(bench: Bench, tmp_path: Path) -> None:
     night = small_night(tmp_path / "raw")
     batch, _ = bench.run(night.folder)

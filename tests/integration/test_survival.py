@@ -118,7 +118,7 @@ def test_dead_supervisor_leaves_no_process_behind(
             supervisor.kill()
             break
     supervisor.communicate()
-    with FileLock(into / "night" / ".lock", timeout=30):
+    with FileLock(home.lock, timeout=30):
         pass  # the orphan noticed the end of its input, stopped, and let go
     assert digests(home.json("process", str(night), "--into", str(into))) == uninterrupted
 
@@ -145,8 +145,8 @@ def test_ctrl_c_cancels_in_order_and_keeps_what_is_done(home: Home, night: Path,
 
 def test_second_run_of_a_running_batch_is_refused(home: Home, night: Path, tmp_path: Path) -> None:
     into = tmp_path / "products"
-    (into / "night").mkdir(parents=True)
-    with FileLock(into / "night" / ".lock"):
+    home.lock.parent.mkdir(parents=True)
+    with FileLock(home.lock):
         report = home.json("process", str(night), "--into", str(into), code=1)
     assert "being worked on by another process" in report["problems"][0]["message"]
     assert report["products"] == []
@@ -181,7 +181,7 @@ def test_frame_taken_away_leaves_the_products(home: Home, night: Path, tmp_path:
     (raw / "light_2.fits").unlink()
     second = home.json("process", str(raw), "--into", str(into))
     assert (len(of_kind(first, "calibrated_light")), len(of_kind(second, "calibrated_light"))) == (3, 2)
-    assert not (into / "raw" / "calibrated" / "light_2_calibrated.fits").exists()
+    assert not (into / "raw" / "set-1" / "calibrated" / "light_2_calibrated.fits").exists()
     assert [len(stack["inputs"]) for stack in of_kind(second, "light_stack")] == [2]
 
 
@@ -204,13 +204,39 @@ def test_restart_replaces_the_old_products_only_when_the_new_are_complete(
     home.json("orders", "submit", "-", stdin=json.dumps(order | {"id": "works"}))
     (ended,) = home.json("orders", "run")
     second = ended["result"]
-    stack = of_kind(second, "light_stack")[0]["path"]
-    assert stack == of_kind(first, "light_stack")[0]["path"]
-    assert fits.getval(stack, "NCOMBINE") == 2
-    assert not Path(of_kind(first, "calibrated_light")[2]["path"]).exists()
-    assert not (Path(stack).parents[1] / ".restart").exists() or not list(
-        (Path(stack).parents[1] / ".restart").rglob("*.fits")
-    )
+    (stack,) = of_kind(second, "light_stack")
+    assert fits.getval(stack["path"], "NCOMBINE") == 2
+    assert not any(Path(product["path"]).exists() for product in first["products"])
+    assert {Path(product["path"]).parents[1].name for product in second["products"]} == {"set-2"}
+
+
+def test_restart_of_a_running_batch_is_refused_and_harms_nothing(home: Home, night: Path) -> None:
+    first = home.json("process", str(night))
+    order = {"request": "restart_file_batch", "url": night.as_uri(), "datetime": "2026-03-15T08:00:00", "user": "t"}
+    home.json("orders", "submit", "-", stdin=json.dumps(order | {"id": "1"}))
+    with FileLock(home.lock):
+        (refused,) = home.json("orders", "run", code=1)
+    assert "being worked on by another process" in refused["reason"]
+    assert digests(home.json("process", str(night))) == digests(first)
+
+
+def test_run_in_which_every_light_is_broken_keeps_what_was_made(home: Home, night: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    shutil.copytree(night, raw)
+    first = home.json("process", str(raw))
+    for light in raw.glob("light_*.fits"):
+        light.write_bytes(light.read_bytes()[:5000])
+    second = home.json("process", str(raw))
+    assert second["status"] == "done_with_problems"
+    assert digests(second) == digests(first)
+
+
+def test_products_never_lie_among_the_raw_frames(home: Home, tmp_path: Path) -> None:
+    raw = small_night(tmp_path / "raw").folder
+    before = {file.name: file.read_bytes() for file in raw.iterdir()}
+    report = home.json("process", str(raw), "--into", str(tmp_path), code=1)
+    assert "among the raw frames" in report["problems"][0]["message"]
+    assert {file.name: file.read_bytes() for file in raw.iterdir()} == before
 
 
 def test_unknown_batch_is_refused_with_the_known_ones(home: Home, night: Path) -> None:

@@ -29,6 +29,9 @@ def facts_of(*cards):
         ([("EXPOINUS", 500000, "Exposure time in us")], 0.5),
         ([("EXPTIME", 0.0)], 0.0),
         ([("EXPTIME", -1.0)], None),
+        ([("EXPTIME", 86400.0)], 86400.0),
+        ([("EXPTIME", 1e30)], None),
+        ([("EXPTIME", 90000.0, "[ms]")], 90.0),
         ([("EXPTIME", "long")], None),
         ([], None),
     ],
@@ -109,7 +112,18 @@ def test_start(cards, moment):
     assert facts_of(*cards).started_at == datetime(*moment).replace(tzinfo=UTC)
 
 
-@pytest.mark.parametrize("text", ["02/06/25", "2024-13-45T00:00:00", "yesterday", "25/08/105", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "02/06/25",
+        "2024-13-45T00:00:00",
+        "yesterday",
+        "25/08/105",
+        "",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59",
+    ],
+)
 def test_a_date_that_nobody_can_read_for_sure_is_none(text):
     assert facts_of(("DATE-OBS", text)).started_at is None
 
@@ -228,6 +242,12 @@ def test_saturation_and_rotator():
 )
 def test_what_the_camera_program_did_already(cards, done):
     assert facts_of(*cards).calibrated_for == done
+
+
+def test_numbers_beyond_all_bounds_are_not_facts():
+    assert facts_of(("CCDSUM", "9" * 60), ("BINNING", "2x2")).binning == (2, 2)
+    assert facts_of(("XBINNING", "9" * 400)).binning is None
+    assert facts_of(("XPIXSZ", 1e300), ("FOCALLEN", 1e-300)).pixel_scale_arcsec is None
 
 
 def test_size_is_that_of_the_image_also_when_compressed():

@@ -55,13 +55,6 @@ def test_bug_in_a_probe_is_not_hidden():
         examine({"Bug": lambda: Finding("Bug", bool(1 // 0), "")})
 
 
-def test_optional_tools_are_no_fault(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    tool = by_name(examine())["solve-field"]
-    assert tool.is_good
-    assert tool.found.startswith("not installed (optional")
-
-
 def test_disk_too_small_is_named(tmp_path):
     planned = tmp_path / "not" / "yet"
     assert free_disk(planned, least_gb=0.0).is_good

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import gc
+import gzip
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +15,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from app.frames.fits_io import FrameReader, bands, checksum, replace_header, write_product
-from app.frames.readout import readout_of
+from app.frames.fits_io import FrameReader, bands, checksum, output_error, replace_header, write_product
+from app.frames.readout import Amplifier, Readout, Section, readout_of
 from app.model.errors import FrameError, OutputError
 
 
@@ -69,6 +73,11 @@ def test_overscan_is_subtracted_and_trimmed(tmp_path: Path) -> None:
     with FrameReader(path, readout) as reader:
         assert (reader.rows, reader.columns) == (18, 24)
         assert (reader.read(0, 18) == 700.0).all()
+    with FrameReader(path, readout, pedestal_adu=5.0) as reader:
+        assert reader.shift_adu == -295.0
+        assert (reader.read(0, 18) == 1000.0 + reader.shift_adu).all()
+    with FrameReader(path) as reader:
+        assert reader.shift_adu == 0.0
 
 
 def test_two_amplifiers_each_lose_their_own_bias(tmp_path: Path) -> None:
@@ -97,6 +106,133 @@ def test_sections_that_lie_are_refused(tmp_path: Path, section: str) -> None:
     header = fits.Header([("TRIMSEC", section)])
     with pytest.raises(FrameError, match="section"):
         readout_of(header, 8, 8)
+
+
+SIDE_BY_SIDE = {
+    "DATASEC1": "[1:4,1:8]",
+    "DETSEC1": "[5:8,1:8]",
+    "DATASEC2": "[5:8,1:8]",
+    "DETSEC2": "[1:4,1:8]",
+}
+
+
+def test_amplifiers_of_a_corner_of_a_mosaic_begin_at_the_origin() -> None:
+    cards = SIDE_BY_SIDE | {"DETSEC1": "[2053:2056,101:108]", "DETSEC2": "[2049:2052,101:108]"}
+    assert readout_of(fits.Header(list(cards.items())), 8, 8) == readout_of(
+        fits.Header(list(SIDE_BY_SIDE.items())), 8, 8
+    )
+
+
+@pytest.mark.parametrize(
+    ("lie", "sentence"),
+    [
+        ({"DETSEC2": "[1:3,1:8]"}, r"DATASEC2 .* has 4x8 pixels, its place .* 3x8"),
+        ({"DETSEC2": "[999997:1000000,1:8]"}, "larger than the 8x8 that are stored"),
+    ],
+)
+def test_places_on_the_detector_that_lie_are_refused(lie: dict[str, str], sentence: str) -> None:
+    with pytest.raises(FrameError, match=sentence):
+        readout_of(fits.Header(list((SIDE_BY_SIDE | lie).items())), 8, 8)
+
+
+class Counting(FrameReader):
+    """A reader that counts the rows which it takes from the disk."""
+
+    rows_read = 0
+
+    def _raw(self, first_row: int, last_row: int) -> np.ndarray[Any, Any]:
+        self.rows_read += last_row - first_row
+        return super()._raw(first_row, last_row)
+
+
+def test_rows_that_amplifiers_share_are_read_once(tmp_path: Path) -> None:
+    amplifiers = []
+    for n in range(16):
+        row, column = 50 * (n // 8), n % 8
+        data = Section(row, row + 50, 10 * column, 10 * column + 8)
+        overscan = Section(row, row + 50, 10 * column + 8, 10 * column + 10)
+        amplifiers.append(Amplifier(data, overscan, Section(row, row + 50, 8 * column, 8 * column + 8)))
+    counts = np.tile(np.repeat(np.array([[350, 300]], np.uint16), [8, 2], axis=1), (100, 8))
+    path = written(tmp_path / "frame.fits", counts)
+    with Counting(path, Readout(100, 64, tuple(amplifiers))) as reader:
+        assert reader.rows_read == 100
+        assert np.array_equal(reader.whole(), np.full((100, 64), 50.0))
+        assert reader.rows_read == 200
+
+
+@pytest.mark.parametrize(
+    ("cards", "sentence"),
+    [
+        ({"BITPIX": 12}, "BITPIX is 12, not 8, 16, 32"),
+        ({"BZERO": "abc"}, "BZERO is 'abc', which is no number"),
+        ({"BSCALE": "abc"}, "BSCALE is 'abc'"),
+        ({"BLANK": "abc"}, "BLANK is 'abc'"),
+    ],
+)
+def test_structure_that_lies_is_refused(tmp_path: Path, cards: dict[str, Any], sentence: str) -> None:
+    header = fits.PrimaryHDU(np.zeros((4, 4), np.int16)).header
+    header.update(cards)
+    path = tmp_path / "frame.fits"
+    path.write_bytes(header.tostring().encode() + bytes(2880))
+    with pytest.raises(FrameError, match=sentence):
+        FrameReader(path)
+
+
+def test_packed_file_with_a_plain_name_is_refused_not_read_as_pixels(tmp_path: Path) -> None:
+    counts = np.arange(40000, dtype=np.int16).reshape(200, 200)
+    plain, packed, tiled = tmp_path / "a.fits", tmp_path / "b.fits", tmp_path / "c.fits"
+    packed.write_bytes(gzip.compress(written(plain, counts).read_bytes(), 0))
+    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(counts)]).writeto(tiled)
+    with pytest.raises(FrameError, match=r"gzipped .* name it .fits.gz"):
+        FrameReader(packed)
+    with pytest.raises(FrameError, match=r"tile-compressed .* name it .fits.fz"):
+        FrameReader(tiled)
+
+
+def breaks(reader: FrameReader) -> None:
+    """Let the system fail every read of it, as a failing disk does: its handle becomes that of a folder."""
+    folder = os.open(reader.path.parent, os.O_RDONLY)
+    os.dup2(folder, reader._file.fileno())
+    os.close(folder)
+
+
+def test_input_that_fails_is_an_error_of_the_input(tmp_path: Path) -> None:
+    raw = written(tmp_path / "raw.fits", np.zeros((100, 100), np.uint16))
+    with FrameReader(raw) as reader:
+        breaks(reader)
+        with pytest.raises(FrameError, match=r"raw\.fits cannot be read \(Is a directory\)"):
+            write_product(tmp_path / "new.fits", fits.Header(), (100, 100), (reader.read(*band) for band in [(0, 100)]))
+    assert [file.name for file in tmp_path.iterdir()] == ["raw.fits"]
+    with pytest.raises(FrameError, match="cannot be read"):
+        checksum(tmp_path / "absent.fits")
+
+
+def test_reader_that_fails_to_open_leaves_no_file_open(tmp_path: Path) -> None:
+    path = written(tmp_path / "frame.fits", np.zeros((8, 8), np.uint16))
+    whole = Section(0, 8, 0, 8)
+    beyond = Readout(8, 8, (Amplifier(whole, Section(0, 9999, 0, 8), whole),))
+    with pytest.raises(FrameError, match="ended while it was read"):
+        FrameReader(path, beyond)
+    gc.collect()  # a file left open would warn here
+
+
+def test_reason_is_said_also_without_a_number() -> None:
+    assert "cannot be written: it broke: check the disk" in str(output_error(Path("a"), OSError("it broke")))
+    assert "quota is full" in str(output_error(Path("a"), OSError(errno.ENOSPC, "No space left")))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "cards", "size"),
+    [("u1", {}, 1), ("i2", {}, 2), ("u2", {}, 2), ("i4", {}, 4), ("f8", {}, 8), ("i2", {"BLANK": -1}, 8)],
+)
+def test_bytes_per_pixel_are_those_of_what_is_read(
+    tmp_path: Path, dtype: str, cards: dict[str, Any], size: int
+) -> None:
+    path = written(tmp_path / "frame.fits", np.ones((3, 4), dtype), **cards)
+    with FrameReader(path) as reader:
+        assert reader.bytes_per_pixel == reader.read(0, 3).itemsize == size
+    with FrameReader(path, pedestal_adu=1.5) as reader:
+        assert reader.bytes_per_pixel == 8
 
 
 def test_bands_cover_all_rows_once() -> None:
@@ -148,3 +284,26 @@ def test_header_is_replaced_and_pixels_stay(tmp_path: Path) -> None:
     assert np.array_equal(fits.getdata(path), counts)
     assert "OLD" not in fits.getheader(path)
     assert fits.getval(path, "NEW") == 2
+
+
+def test_product_is_closed_before_it_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows refuses to replace a file that is open."""
+    path = tmp_path / "product.fits"
+    write_product(path, fits.Header(), (7, 9), [np.zeros((7, 9))])
+    opened: list[FrameReader] = []
+    closed_at_replace: list[bool] = []
+    enter, replace = FrameReader.__enter__, Path.replace
+
+    def entered(reader: FrameReader) -> FrameReader:
+        opened.append(reader)
+        return enter(reader)
+
+    def replaced(part: Path, target: Path) -> Path:
+        closed_at_replace.extend(reader._file.closed for reader in opened)
+        return replace(part, target)
+
+    monkeypatch.setattr(FrameReader, "__enter__", entered)
+    monkeypatch.setattr(Path, "replace", replaced)
+    replace_header(path, fits.Header([("NEW", 2)]))
+    assert closed_at_replace
+    assert all(closed_at_replace)

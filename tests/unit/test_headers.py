@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 
 import numpy as np
@@ -258,3 +259,25 @@ def test_every_real_header_can_be_read(shared):
         header = read_header(path)
         assert len(header) >= 6, path.name
         assert all(card.value is not None for card in header.cards), path.name
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "NAXIS1  =                -1440",
+        "NAXIS1  = 99999999999999999999",
+        "NAXIS   =         999999999999",
+        "PCOUNT  =                -2880",
+    ],
+)
+def test_sizes_that_lie_end_with_a_sentence_or_a_header(tmp_path, lie):
+    """An extension that reaches back before the file's start would be walked for ever."""
+    path = tmp_path / "lies.fits"
+    fits.HDUList([fits.PrimaryHDU(np.zeros(1440, np.int16)), fits.ImageHDU(np.zeros((4, 4), np.int16))]).writeto(path)
+    name = lie[:8].encode()
+    raw = path.read_bytes()
+    at = raw.find(name) if name in raw[:2880] else raw.find(b"EXTEND  ")
+    path.write_bytes(raw[:at] + lie.ljust(80).encode() + raw[at + 80 :])
+    for reads in (read_header, require_whole):
+        with contextlib.suppress(FrameError):
+            reads(path)

@@ -10,6 +10,10 @@ import pytest
 from app.model.frame import FrameFacts
 from app.model.matching import (
     Grade,
+    by_exposure,
+    by_filter,
+    by_rotator,
+    by_temperature,
     choose_dark,
     choose_flat,
     differences,
@@ -49,7 +53,12 @@ def test_exposures_within_the_tolerance_are_one(one: float | None, other: float 
 
 def test_darks_are_grouped_by_exposure_and_filter() -> None:
     darks = [thing(exposure_s=s, filter=f) for s, f in ((300.0, None), (300.1, None), (60.0, None), (60.0, "R"))]
-    assert [len(group) for group in groups(darks, by_filter=True, by_exposure=True)] == [2, 1, 1]
+    assert [len(group) for group in groups(darks, by_filter, by_exposure)] == [2, 1, 1]
+
+
+def test_darks_of_other_temperatures_are_not_stacked_together() -> None:
+    darks = [thing(exposure_s=60.0, temperature_degc=t) for t in (-20.0, -10.0, -19.5, -10.2)]
+    assert [len(group) for group in groups(darks, by_exposure, by_temperature)] == [2, 2]
 
 
 def test_exposure_is_no_key_for_flats_but_filter_and_rotator_are() -> None:
@@ -57,7 +66,7 @@ def test_exposure_is_no_key_for_flats_but_filter_and_rotator_are() -> None:
         thing(exposure_s=s, filter=f, rotator_deg=r)
         for s, f, r in ((76.15, "z", 359.8), (82.69, "z", 0.1), (82.2, "z", 90.0), (76.0, "R", 0.0))
     ]
-    assert [len(group) for group in groups(flats, by_filter=True, by_exposure=False)] == [2, 1, 1]
+    assert [len(group) for group in groups(flats, by_filter, by_rotator)] == [2, 1, 1]
 
 
 def test_every_difference_of_the_set_up_is_named() -> None:

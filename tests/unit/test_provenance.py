@@ -41,6 +41,18 @@ def test_reference_pixel_moves_with_the_trimming() -> None:
     assert (header["CRPIX1"], header["CRPIX2"]) == (13.0, 6.0)
 
 
+def test_reference_pixel_that_is_no_number_stays_as_it_is() -> None:
+    header = raw()
+    header["CRPIX1"] = "abc"
+    kept = carried(header, readout_of(header, 20, 30))
+    assert (kept["CRPIX1"], kept["CRPIX2"]) == ("abc", 6.0)
+
+
+def test_pedestal_of_a_product_stays() -> None:
+    assert carried(Header([("PEDESTAL", 0, "values are whole")]))["PEDESTAL"] == 0
+    assert "PEDESTAL" not in carried(Header([("PEDESTAL", "none")]))
+
+
 def test_world_coordinates_can_be_taken_out() -> None:
     header = without_wcs(carried(raw()))
     assert "OBJECT" in header

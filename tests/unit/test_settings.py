@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from app.bootstrap import settings_of
 from app.model.errors import SettingsRefused
-from app.model.settings import MAIL_PASSWORD_VARIABLE, Camera, Settings, read_settings
+from app.model.settings import MAIL_PASSWORD_VARIABLE, Camera, Mail, Settings, parse_settings
 from app.paths import resource
 
 
-def written(folder: Path, text: str) -> Path:
-    file = folder / "settings.toml"
-    file.write_text(text, encoding="utf-8")
-    return file
+def refused_fields(text: str) -> dict[str, str]:
+    """What is wrong, by field."""
+    with pytest.raises(SettingsRefused) as refused:
+        parse_settings(text, "Settings", rejections=lambda: ("none",))
+    return {problem.field: str(problem) for problem in refused.value.problems}
 
 
 def test_no_file_gives_the_defaults(tmp_path: Path) -> None:
-    assert read_settings(tmp_path / "absent.toml", {}) == Settings()
+    assert settings_of(tmp_path / "absent.toml") == Settings()
 
 
-def test_example_shows_every_setting_with_its_default(tmp_path: Path) -> None:
+def test_example_shows_every_setting_with_its_default() -> None:
     text = resource("settings.example.toml").read_text(encoding="utf-8")
-    assert read_settings(written(tmp_path, text), {}) == Settings()
+    assert parse_settings(text, "Settings") == Settings()
     head, camera = text.split("# [[cameras]]")
     lines = [line for line in head.splitlines() if not re.match(r"# [A-Z]", line)]
-    shown = read_settings(written(tmp_path, "\n".join(line.removeprefix("# ") for line in lines)), {})
+    shown = parse_settings("\n".join(line.removeprefix("# ") for line in lines), "Settings")
     for table in ("site", "mail", "calibration"):
         model = getattr(shown, table)
         told = {line.removeprefix("# ").split(" = ")[0] for line in lines if " = " in line}
@@ -36,20 +40,51 @@ def test_example_shows_every_setting_with_its_default(tmp_path: Path) -> None:
     assert set(Camera.model_fields) == set(re.findall(r"^# (\w+) = ", camera, re.MULTILINE))
 
 
-def test_all_problems_come_at_once(tmp_path: Path) -> None:
+def test_all_problems_come_at_once() -> None:
     text = "[site]\nlatitude_deg = 91\n[mail]\nadmins = ['nobody']\n[calibration]\nrejection = 'best'\n[dome]\n"
-    with pytest.raises(SettingsRefused) as refused:
-        read_settings(written(tmp_path, text), {}, rejections=("none",))
-    fields = {problem.field for problem in refused.value.problems}
-    assert fields == {"site.latitude_deg", "mail.admins", "calibration.rejection", "dome"}
+    assert set(refused_fields(text)) == {"site.latitude_deg", "mail.admins", "calibration.rejection", "dome"}
 
 
-def test_password_comes_from_the_environment_and_is_not_shown(tmp_path: Path) -> None:
-    settings = read_settings(tmp_path / "absent.toml", {MAIL_PASSWORD_VARIABLE: "secret"})
+def test_rejections_are_those_of_the_program_and_asked_only_when_one_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("[calibration]\nrejection = 'best'\n", encoding="utf-8")
+    with pytest.raises(SettingsRefused, match="take one of auto, "):
+        settings_of(file)
+    assert parse_settings("[calibration]\nrejection = 'auto'\n", "Settings", rejections=lambda: 1 // 0)
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"= 1"])
+def test_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_bytes(content)
+    with pytest.raises(SettingsRefused, match=r"settings.toml: file = .* move it away"):
+        settings_of(file)
+
+
+def test_password_comes_from_the_environment_and_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MAIL_PASSWORD_VARIABLE, "secret")
+    settings = settings_of(tmp_path / "absent.toml")
     assert settings.mail.password is not None
     assert settings.mail.password.get_secret_value() == "secret"
     assert "secret" not in repr(settings)
     assert "secret" not in settings.model_dump_json()
+
+
+@pytest.mark.parametrize("line", ["password = 'secret'", "password = ['secret']", "pass_word = 'secret'"])
+def test_password_in_the_file_is_refused_and_not_shown(line: str) -> None:
+    (sentence,) = refused_fields(f"[mail]\n{line}\n").values()
+    assert "secret" not in sentence
+    assert MAIL_PASSWORD_VARIABLE in sentence or "is no setting" in sentence
+
+
+def test_nobody_gets_mail_without_a_host() -> None:
+    assert Mail(admins=("ada@example.org",)).recipients == ()
+    assert Mail(host="mail.example.org", admins=("ada@example.org",)).recipients == ("ada@example.org",)
+
+
+def test_start_up_does_not_wait_for_numpy() -> None:
+    code = "import sys, app.bootstrap as b\nwith b.open_observatory(): sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_camera_is_found_by_its_name() -> None:

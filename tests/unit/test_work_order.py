@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.model.errors import FieldProblem, OrderRefused
-from app.model.work_order import Request, parse_work_order, source_of_url
+from app.model.work_order import Request, SourceRefused, parse_work_order, source_of_url
 
 CALIBRATE = {
     "id": "1",
@@ -64,6 +64,10 @@ def test_observation_order() -> None:
         ("priority", 11),
         ("datetime", "05.03.2019"),
         ("datetime", 5),
+        ("datetime", "0001-01-01T00:00:00+14:00"),
+        ("ra", 10**400),
+        ("user", "a\x00b"),
+        ("id", "\udcff"),
         ("user", " "),
         ("id", None),
         ("request", "observe"),
@@ -80,9 +84,26 @@ def test_all_problems_come_at_once() -> None:
     assert set(problems({"request": "observation", "ra": 400, "dec": "x"})) == {"id", "user", "datetime", "ra", "dec"}
 
 
-@pytest.mark.parametrize("url", ["relative/path", "https://example.org/get?allfiles"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "relative/path",
+        "https://example.org/get?allfiles",
+        "file://[x",
+        "file://data/night",
+        "file:///data/night#2",
+        "file:///data/night?",
+        "file:///data/a%00b",
+    ],
+)
 def test_source_must_be_within_reach(url: str) -> None:
     assert set(problems(CALIBRATE | {"url": url})) == {"url"}
+
+
+def test_number_that_json_does_not_have_is_refused_wherever_it_stands() -> None:
+    assert problems(CALIBRATE | {"extra": {"gain": [float("nan")]}}) == {
+        "extra": "has NaN or Infinity: give null or a finite number"
+    }
 
 
 def test_calibration_needs_a_url_and_resume_a_batch() -> None:
@@ -99,7 +120,13 @@ def test_what_is_no_object_is_refused(payload: Any) -> None:
 
 def test_file_url_is_a_path() -> None:
     assert source_of_url("file:///data/my%20night") == "/data/my night"
-    assert source_of_url("/data/a%20b") == "/data/a%20b"
+    assert source_of_url("FILE://localhost/data/night%232") == "/data/night#2"
+    assert source_of_url("/data/a%20b?#") == "/data/a%20b?#"
+
+
+def test_file_url_of_another_machine_is_no_path() -> None:
+    with pytest.raises(SourceRefused, match="write it like file:///data/night"):
+        source_of_url("file://data/night")
 
 
 ANYTHING = st.recursive(

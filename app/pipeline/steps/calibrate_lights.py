@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from app.frames.fits_io import FrameReader, bands, write_product
 from app.frames.headers import read_header
-from app.frames.provenance import add_cards, add_history, carried
+from app.frames.provenance import CardRow, add_cards, add_history, carried
 from app.frames.readout import readout_of
 from app.model.batch import Combination, Exposure, ProductKind
 from app.model.frame import FrameFacts, FrameKind
-from app.model.matching import DarkChoice, Grade, choose_dark, choose_flat, temperature_grade
+from app.model.matching import TEMPERATURE_OK_DEGC, DarkChoice, Grade, choose_dark, choose_flat, temperature_grade
 from app.pipeline.kernels import calibrated
 from app.pipeline.masters import find_masters
 from app.pipeline.products import Names, Plan, input_cards, make, master_cards, open_exposure, software_card
@@ -26,6 +26,7 @@ from app.pipeline.step import Context, Findings, Step
 
 #: A pile-up of this many pixels at the very highest value is saturation.
 PILE_UP_PIXELS = 20
+PILE_UP_CONTRAST = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def _choose(context: Context, facts: FrameFacts) -> _Choice:
     if "dark" in facts.calibrated_for:
         dark: DarkChoice[Combination] = DarkChoice(None, None, 1.0, "its dark was subtracted by the camera's software")
     elif "bias" in facts.calibrated_for:
-        dark = DarkChoice(None, None, 1.0, "its bias was subtracted by the camera's software")
+        dark = DarkChoice(None, None, 1.0, "its bias was subtracted by the camera's software, its dark current stays")
     else:
         dark = choose_dark(facts, biases, darks, may_scale=may_scale)
     flat, reason = choose_flat(facts, flats)
@@ -89,16 +90,22 @@ def _choose(context: Context, facts: FrameFacts) -> _Choice:
 
 def _doubts(context: Context, facts: FrameFacts, choice: _Choice) -> Iterator[str]:
     """What an operator should know of a choice; nothing when all is as it should be."""
-    if not facts.calibrated_for and choice.dark.dark is None:
-        yield f"{choice.dark.reason}: take darks of {facts.exposure_s or 0:g} s with this set-up"
+    if choice.dark.dark is None and "dark" not in facts.calibrated_for:
+        seconds = "its exposure time" if facts.exposure_s is None else f"{facts.exposure_s:g} s"
+        yield f"{choice.dark.reason}: take darks of {seconds} with this set-up"
     if choice.flat is None and "flat" not in facts.calibrated_for:
-        yield f"{choice.flat_reason}: take flats of this filter"
+        is_raw = choice.dark.formula == "nothing" and not facts.calibrated_for
+        yield f"{choice.flat_reason}: take {'darks or bias' if is_raw else 'flats of this filter'}"
     for master in choice.masters:
         grade, difference = temperature_grade(master.facts, facts)
         if grade is not Grade.OK and difference is not None:
-            yield f"{master.path.name} is {difference:.1f} degC from the light, 1 degC is good: match the temperatures"
+            yield (
+                f"{master.path.name} is {difference:.1f} degC from the light, {TEMPERATURE_OK_DEGC:g} degC is good: "
+                "match the temperatures"
+            )
         if master.batch != context.batch.key:
-            yield f"{master.path.name} is of another batch, made {master.made_at:%Y-%m-%d}: take masters of this night"
+            night = f"{master.facts.started_at:%Y-%m-%d}" if master.facts.started_at else "an unknown night"
+            yield f"{master.path.name} is of another batch, taken {night}: take masters of this night"
 
 
 def _calibrate(context: Context, light: Exposure, choice: _Choice, names: Names) -> None:
@@ -140,20 +147,38 @@ def _calibrate(context: Context, light: Exposure, choice: _Choice, names: Names)
 
 
 def saturation_of(raw: FrameReader, facts: FrameFacts) -> float | None:
-    """Level in adu at which a raw frame is saturated: known, or seen as a pile-up at its highest value.
+    """Value in adu, as the reader gives it, from which a raw frame is saturated.
 
-    Returns None when it is neither known nor seen.
+    It is the known level, or a pile-up at the highest value, far over the median.
+
+    Returns
+    -------
+    float or None
+        None when it is neither known nor seen.
     """
     if facts.saturation_adu is not None:
-        return facts.saturation_adu
+        return facts.saturation_adu + raw.shift_adu
     highest, count = -np.inf, 0
+    sampled = []
     for low, high in bands(raw.rows, raw.columns * 8):
         band = raw.read(low, high)
+        sampled.append(band[::8, ::8].ravel())
         top = float(np.nanmax(band)) if np.isfinite(band).any() else -np.inf
         if top > highest:
             highest, count = top, 0
         count += int((band == highest).sum())
-    return highest if count >= PILE_UP_PIXELS else None
+    typical = float(np.nanmedian(np.concatenate(sampled))) if np.isfinite(highest) else np.inf
+    return highest if count >= PILE_UP_PIXELS and highest > PILE_UP_CONTRAST * typical else None
+
+
+def _saturation_card(choice: _Choice, saturation_adu: float | None) -> list[CardRow]:
+    """Level over which calibrated values may be saturated: where the flat is brightest, they fall the lowest."""
+    if saturation_adu is None:
+        return []
+    subtracted = choice.dark.bias or choice.dark.dark
+    level = saturation_adu - float(subtracted.qc.get("L1MEAN", 0.0)) if subtracted else saturation_adu
+    level /= float(choice.flat.qc.get("BRIGHTEST", 1.0)) if choice.flat else 1.0
+    return [("SATURATE", round(0.98 * level, 1), "[adu] may be saturated from here on")]
 
 
 def _header(light: Exposure, choice: _Choice, kind: ProductKind, saturation_adu: float | None) -> fits.Header:
@@ -174,10 +199,7 @@ def _header(light: Exposure, choice: _Choice, kind: ProductKind, saturation_adu:
         if is_done
     )
     add_cards(header, [("CALSTAT", letters, "calibrated for bias, dark, flat")] if letters else [])
-    if saturation_adu is not None:
-        subtracted = choice.dark.bias or choice.dark.dark
-        level = saturation_adu - float(subtracted.qc.get("L1MEAN", 0.0)) if subtracted else saturation_adu
-        add_cards(header, [("SATURATE", round(0.95 * level, 1), "[adu] saturated from here on")])
+    add_cards(header, _saturation_card(choice, saturation_adu))
     history = [f"Subtracted: {choice.dark.formula} ({choice.dark.reason})", f"Flat: {choice.flat_reason}"]
     add_history(header, history)
     return header

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from app.frames.dialects import facts as facts_of
 from app.frames.fits_io import FrameReader, checksum
-from app.frames.headers import read_header
+from app.frames.headers import image_count, read_header
 from app.frames.readout import readout_of
 from app.frames.recognise import recognise
 from app.model.batch import LeftOut, NewExposure
@@ -18,7 +18,7 @@ from app.model.frame import FrameFacts, FrameKind, Recognition
 from app.model.matching import differences
 from app.model.settings import Settings
 from app.pipeline.step import Context, Findings, Policy, Step
-from app.pipeline.steps.transfer import local_path, source_files
+from app.pipeline.steps.transfer import local_path, relative_name, source_files
 
 _USABLE = (FrameKind.BIAS, FrameKind.DARK, FrameKind.FLAT, FrameKind.LIGHT)
 _CALIBRATIONS = (FrameKind.BIAS, FrameKind.DARK, FrameKind.FLAT)
@@ -40,7 +40,7 @@ class Ingest(Step):
         found: list[NewExposure] = []
 
         def take(file: Path) -> None:
-            name = _name(context, file)
+            name = relative_name(context.batch, file)
             try:
                 exposure = _read(name, file, local_path(context.batch, file), context.settings, corrections)
             except FrameError as error:
@@ -52,8 +52,16 @@ class Ingest(Step):
             else:
                 left_out.append(LeftOut(name, recognition.reason))
 
-        files = tuple(file for file in source_files(context.batch) if _name(context, file) not in unpacked)
-        self.for_each(files, take, lambda file: _name(context, file), context, findings)
+        def skip(folder: Path, error: FrameError) -> None:
+            """Say it, unless the transfer did."""
+            name = relative_name(context.batch, folder)
+            if name not in unpacked:
+                left_out.append(LeftOut(name, str(error)))
+                findings.give_up(name, error)
+
+        found_files = source_files(context.batch, skip)
+        files = tuple(file for file in found_files if relative_name(context.batch, file) not in unpacked)
+        self.for_each(files, take, lambda file: relative_name(context.batch, file), context, findings)
         kept = _without_repeats(found, left_out)
         kept = _without_misfits(kept, left_out, findings)
         context.store.set_exposures(context.batch.key, kept)
@@ -65,11 +73,6 @@ class Ingest(Step):
             )
 
 
-def _name(context: Context, file: Path) -> str:
-    source = Path(context.batch.source)
-    return file.name if file == source else file.relative_to(source).as_posix()
-
-
 def _read(name: str, source: Path, local: Path, settings: Settings, corrections: dict[str, FrameKind]) -> NewExposure:
     header = read_header(local)
     facts = facts_of(header)
@@ -78,6 +81,7 @@ def _read(name: str, source: Path, local: Path, settings: Settings, corrections:
     if digest in corrections:
         recognition = Recognition(corrections[digest], "an operator said so", 1.0)
     if recognition.kind in _USABLE:
+        _refuse_what_cannot_be_used(name, local, facts, recognition)
         readout = readout_of(header, facts.rows, facts.columns)
         with FrameReader(local, readout) as reader:
             if reader.rows * reader.columns == 0:
@@ -85,6 +89,18 @@ def _read(name: str, source: Path, local: Path, settings: Settings, corrections:
         if readout.amplifiers:
             facts = replace(facts, readout_mode="; ".join(filter(None, (facts.readout_mode, readout.name))))
     return NewExposure(name, local, digest, _with_camera(facts, settings), recognition)
+
+
+def _refuse_what_cannot_be_used(name: str, local: Path, facts: FrameFacts, recognition: Recognition) -> None:
+    images = image_count(local)
+    if images > 1:
+        raise FrameError(
+            f"{name} holds {images} images, 1 is expected: amplifiers in extensions are not put together yet, "
+            "write them into one image"
+        )
+    if recognition.kind in _CALIBRATIONS and facts.calibrated_for:
+        done = ", ".join(sorted(facts.calibrated_for))
+        raise FrameError(f"{name}: {done} was applied to this {recognition.kind} already: give the raw frame")
 
 
 def _with_camera(facts: FrameFacts, settings: Settings) -> FrameFacts:

@@ -19,14 +19,17 @@ class SolveLights(Step):
 
     def run(self, context: Context, findings: Findings) -> None:
         """Write quality and position into each light and record both."""
+        exposures = {exposure.key: exposure for exposure in context.store.exposures(context.batch.key)}
+        radius_deg = context.settings.calibration.position_radius_deg
 
         def solve(light: Combination) -> None:
-            if light.wcs is None:
-                found = measure_file(light.file, light.facts, context.settings)
-                context.store.record_measurement(light.key, found.checksum, found.qc, found.wcs)
-                wcs = found.wcs
-            else:
-                wcs = light.wcs
+            facts = exposures[light.exposures[0]].facts
+            hint = [facts.ra_deg, facts.dec_deg, facts.pixel_scale_arcsec, radius_deg]
+            wcs = light.wcs
+            if wcs is None or (wcs["status"] == "unsolved" and wcs.get("tried") != hint):
+                found = measure_file(light.file, facts, context.settings)
+                wcs = found.wcs | {"tried": hint} if found.wcs["status"] == "unsolved" else found.wcs
+                context.store.record_measurement(light.key, found.checksum, {**light.qc, **found.qc}, wcs)
             if wcs["status"] == "unsolved":
                 findings.warn(light.path.name, f"unsolved: {wcs['reason']}")
 

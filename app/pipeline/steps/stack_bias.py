@@ -28,4 +28,4 @@ class StackBias(Step):
             stack_master(context, findings, ProductKind.BIAS_MASTER, path, group)
 
         biases = context.store.exposures(context.batch.key, FrameKind.BIAS)
-        self.for_each(groups(biases, by_filter=False, by_exposure=False), stack, describe, context, findings)
+        self.for_each(groups(biases), stack, describe, context, findings)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from app.model.batch import Exposure, ProductKind
 from app.model.frame import FrameKind
-from app.model.matching import groups
+from app.model.matching import by_exposure, by_filter, by_temperature, groups
 from app.pipeline.masters import describe, stack_master
 from app.pipeline.products import Names, set_up_name
 from app.pipeline.step import Context, Findings, Step
@@ -30,4 +30,4 @@ class StackDark(Step):
             stack_master(context, findings, ProductKind.DARK_MASTER, path, group)
 
         darks = context.store.exposures(context.batch.key, FrameKind.DARK)
-        self.for_each(groups(darks, by_filter=True, by_exposure=True), stack, describe, context, findings)
+        self.for_each(groups(darks, by_filter, by_exposure, by_temperature), stack, describe, context, findings)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from app.frames.fits_io import FrameReader, bands, write_product
 from app.model.batch import Combination, Exposure, ProductKind
-from app.model.errors import CalibrationError
-from app.model.frame import FrameKind
-from app.model.matching import DarkChoice, choose_dark, groups
+from app.model.errors import CalibrationError, FrameError
+from app.model.frame import FrameFacts, FrameKind
+from app.model.matching import DarkChoice, by_filter, by_rotator, choose_dark, groups
 from app.pipeline.kernels import calibrated, exact_median, median
 from app.pipeline.masters import describe, find_masters, master_header, warn_of_group
 from app.pipeline.products import Names, Plan, input_cards, make, open_exposure, set_up_name
@@ -53,7 +53,7 @@ class StackFlat(Step):
             _stack_flats(context, findings, path, group)
 
         flats = context.store.exposures(context.batch.key, FrameKind.FLAT)
-        self.for_each(groups(flats, by_filter=True, by_exposure=False), stack, describe, context, findings)
+        self.for_each(groups(flats, by_filter, by_rotator), stack, describe, context, findings)
 
 
 def _stack_flats(context: Context, findings: Findings, path: Path, group: tuple[Exposure, ...]) -> None:
@@ -62,7 +62,7 @@ def _stack_flats(context: Context, findings: Findings, path: Path, group: tuple[
         context.cancel.check()
         try:
             good.append(_examined(context, exposure))
-        except CalibrationError as error:
+        except (CalibrationError, FrameError) as error:
             findings.warn(exposure.file, f"left out of the flat: {error}")
     if not good:
         raise CalibrationError(f"none of {len(group)} flat(s) is usable: take flats of an evenly lit field")
@@ -89,6 +89,7 @@ def _stack_flats(context: Context, findings: Findings, path: Path, group: tuple[
         with ExitStack() as stack:
             sources = [_CalibratedFlat(stack, flat.exposure, flat.choice) for flat in good]
             rows, columns = sources[0].rows, sources[0].columns
+            sampled: list[NDArray[np.float32]] = []
 
             def normalised() -> Iterator[NDArray[np.float32]]:
                 for low, high in bands(rows, len(sources) * columns * 8 * 2):
@@ -99,10 +100,14 @@ def _stack_flats(context: Context, findings: Findings, path: Path, group: tuple[
                         )
                     )
                     with np.errstate(invalid="ignore"):
-                        yield np.where(band >= floor, band, np.float32(np.nan))
+                        kept = np.where(band >= floor, band, np.float32(np.nan))
+                    sampled.append(kept[::8, ::8].ravel())
+                    yield kept
 
             digest = write_product(target, header, (rows, columns), normalised())
-        return digest, {"LEVEL": round(float(np.mean([flat.level_adu for flat in good])), 3)}
+        level_adu = float(np.mean([flat.level_adu for flat in good]))
+        brightest = float(np.nanpercentile(np.concatenate(sampled), 99.9))
+        return digest, {"LEVEL": round(level_adu, 3), "BRIGHTEST": round(brightest, 4)}
 
     make(context, plan, write)
 
@@ -122,6 +127,12 @@ class _CalibratedFlat:
         bias = self._bias.read(low, high) if self._bias else None
         dark = self._dark.read(low, high) if self._dark else None
         return calibrated(self._raw.read(low, high), bias, dark, self._scale, None, 0.0)
+
+    def saturation_adu(self, facts: FrameFacts) -> float:
+        """Value from which the frame as the camera gave it is saturated; its highest value when that is not known."""
+        if facts.saturation_adu is not None:
+            return facts.saturation_adu + self._raw.shift_adu
+        return max(float(np.nanmax(band)) for band in self.raw_bands())
 
     def bands(self) -> Iterator[NDArray[np.float64]]:
         """The whole frame, band by band."""
@@ -166,9 +177,7 @@ def _refuse_level(context: Context, exposure: Exposure, source: _CalibratedFlat,
     least = context.settings.calibration.flat_minimum_adu
     if level_adu < least:
         raise CalibrationError(f"underexposed: its median is {level_adu:.0f} adu, at least {least:g} is needed")
-    limit = exposure.facts.saturation_adu
-    brightest = max(float(np.nanmax(band)) for band in source.raw_bands())
-    limit = brightest if limit is None else limit
+    limit = source.saturation_adu(exposure.facts)
     total = source.rows * source.columns
     part = sum(int((band >= limit).sum()) for band in source.raw_bands()) / total
     if part > SATURATED_PART:

@@ -14,11 +14,12 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from app.frames.fits_io import FrameReader, bands, write_product
+from app.frames.headers import read_header, value
 from app.frames.provenance import CardRow, add_cards, add_history, carried
 from app.model.batch import Combination, Exposure, ProductKind
 from app.model.errors import CalibrationError
 from app.model.frame import FrameFacts, FrameKind
-from app.model.matching import fields, groups
+from app.model.matching import by_exposure, by_filter, fields, groups
 from app.pipeline.align import Alignment, register_sources
 from app.pipeline.measure import measure_file
 from app.pipeline.plate_solve import Hint
@@ -90,7 +91,7 @@ class StackLights(Step):
         found: list[tuple[Combination, ...]] = []
         for kind in (ProductKind.CALIBRATED_LIGHT, ProductKind.UNCALIBRATED_LIGHT):
             of_kind = [one for one in pointed if one.light.kind is kind]
-            for group in groups(of_kind, by_filter=True, by_exposure=True):
+            for group in groups(of_kind, by_filter, by_exposure):
                 for field in fields(group, _field_radius_deg(group[0].facts)):
                     found.append(tuple(one.light for one in field))
 
@@ -170,8 +171,11 @@ def _stack_lights(context: Context, findings: Findings, group: tuple[Combination
 
 def _aligned(context: Context, findings: Findings, group: tuple[Combination, ...]) -> list[_Aligned]:
     """The reference first, then every light that could be aligned to it."""
-    smooth_px = median_high([star_scale(_image(light)) for light in group])
-    stars = {light.key: _sources(light, smooth_px) for light in group}
+    stars = _stars(findings, group)
+    group = tuple(light for light in group if light.key in stars)
+    if not group:
+        return []
+    smooth_px = stars[group[0].key].smooth_px
     first = _reference(group, stars)
     reference = stars[first.key]
     identity = Alignment(np.eye(2, 3), len(reference), 0.0, 1.0, False, smooth_px)
@@ -201,11 +205,25 @@ def _aligned(context: Context, findings: Findings, group: tuple[Combination, ...
     return aligned
 
 
+def _stars(findings: Findings, group: tuple[Combination, ...]) -> dict[int, Sources]:
+    """Stars of each light by its key, found on one scale; a light without usable pixels is left out."""
+    scales: dict[int, float] = {}
+    for light in group:
+        try:
+            scales[light.key] = star_scale(_image(light))
+        except CalibrationError as error:
+            findings.warn(light.path.name, f"left out of the stack: {error}")
+    if not scales:
+        return {}
+    smooth_px = median_high(scales.values())
+    return {light.key: _sources(light, smooth_px) for light in group if light.key in scales}
+
+
 def _reference(group: tuple[Combination, ...], stars: dict[int, Sources]) -> Combination:
     """The first light that shows at least half as many stars as the richest; one with world coordinates if any."""
     most = max(len(stars[light.key]) for light in group)
     rich = [light for light in group if len(stars[light.key]) >= most / 2]
-    return next((light for light in rich if (light.wcs or {}).get("status") != "unsolved"), rich[0])
+    return next((light for light in rich if (light.wcs or {}).get("status") in ("solved", "header")), rich[0])
 
 
 def _image(light: Combination) -> NDArray[np.float32]:
@@ -214,8 +232,13 @@ def _image(light: Combination) -> NDArray[np.float32]:
 
 
 def _sources(light: Combination, smooth_px: float) -> Sources:
-    saturation_adu = fits.getheader(light.file).get("SATURATE")
-    return detect(_image(light), smooth_px=smooth_px, saturation_adu=saturation_adu)
+    return detect(_image(light), smooth_px=smooth_px, saturation_adu=_saturation_adu(light))
+
+
+def _saturation_adu(light: Combination) -> float | None:
+    """The level that calibration wrote into the light."""
+    level = value(read_header(light.file), "SATURATE")
+    return float(level) if isinstance(level, int | float) else None
 
 
 class _MaskedLight:
@@ -224,7 +247,8 @@ class _MaskedLight:
     def __init__(self, stack: ExitStack, one: _Aligned) -> None:
         self._reader = stack.enter_context(FrameReader(one.light.file))
         self._one = one
-        self._saturation_adu = fits.getheader(one.light.file).get("SATURATE", np.inf)
+        saturation_adu = _saturation_adu(one.light)
+        self._saturation_adu = np.inf if saturation_adu is None else saturation_adu
         self.shape = (self._reader.rows, self._reader.columns)
 
     def scaled(self, low: int, high: int, columns: int) -> NDArray[np.float64]:
@@ -262,7 +286,7 @@ def _frame_parameters(one: _Aligned, reference: _Aligned) -> dict[str, Any]:
 
 
 def _header(plan: Plan, aligned: list[_Aligned]) -> fits.Header:
-    header = carried(fits.getheader(aligned[0].light.file))
+    header = carried(read_header(aligned[0].light.file))
     for keyword in [card for card in header if card.startswith(("INP0", "INS0"))]:
         del header[keyword]
     total = sum(exposure.facts.exposure_s or 0.0 for exposure in plan.exposures)
