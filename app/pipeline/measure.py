@@ -13,7 +13,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.utils import iers
 from astropy.wcs import WCS, FITSFixedWarning
-from astropy.wcs.utils import proj_plane_pixel_scales
+from numpy.typing import NDArray
 
 from app.frames.fits_io import FrameReader, replace_header
 from app.frames.headers import read_header, value
@@ -107,12 +107,18 @@ def header_wcs(header: fits.Header, shape: tuple[int, ...] | None = None) -> WCS
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FITSFixedWarning)
             wcs = WCS(header).celestial
-            scales = proj_plane_pixel_scales(wcs) * 3600.0
+            scales = _pixel_scales_deg(wcs) * 3600.0
             centre = wcs.pixel_to_world_values((columns - 1) / 2, (rows - 1) / 2)
     except (ValueError, TypeError, np.linalg.LinAlgError):
         return None
     is_sane = wcs.has_celestial and np.all(np.isfinite(centre)) and np.all((scales > 1e-3) & (scales < 3600.0))
     return wcs if is_sane else None
+
+
+def _pixel_scales_deg(wcs: WCS) -> NDArray[np.float64]:
+    """Size of a pixel along each axis: the lengths of the columns of the scale matrix (FITS paper II, section 2)."""
+    scales: NDArray[np.float64] = np.sqrt((wcs.pixel_scale_matrix**2).sum(axis=0))
+    return scales
 
 
 def _position(
@@ -138,7 +144,7 @@ def _position(
 
 
 def _kept(own: WCS, shape: tuple[int, ...]) -> tuple[dict[str, Any], list[CardRow]]:
-    scale = round(float(np.mean(proj_plane_pixel_scales(own))) * 3600.0, 5)
+    scale = round(float(np.mean(_pixel_scales_deg(own))) * 3600.0, 5)
     ra, dec = (float(angle) for angle in own.pixel_to_world_values((shape[1] - 1) / 2, (shape[0] - 1) / 2))
     wcs = {
         "status": "header",
