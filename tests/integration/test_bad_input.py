@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 from pathlib import Path
@@ -11,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.builders import SIDE, SmallNight, frame, small_night
-from tests.integration.nights import Home, command, of_kind
+from tests.builders import SmallNight, frame, small_night
+from tests.integration.nights import Home, command
 
 
 @pytest.fixture
@@ -30,43 +29,6 @@ def reason(report: dict[str, object], file: str) -> str:
     assert isinstance(left_out, list)
     (found,) = [item["reason"] for item in left_out if item["file"] == file]
     return str(found)
-
-
-def test_files_that_are_no_good_frames_are_left_out_and_the_rest_goes_on(home: Home, night: SmallNight) -> None:
-    whole = (night.folder / "light_0.fits").read_bytes()
-    (night.folder / "truncated.fits").write_bytes(whole[: len(whole) // 2])
-    (night.folder / "words.fits").write_text("these are only words")
-    (night.folder / "empty.fits").write_bytes(b"")
-    (night.folder / "torn.fits.gz").write_bytes(b"\x1f\x8b\x08 this was never compressed")
-    (night.folder / "copy.fits").write_bytes(whole)
-    report = home.json("process", str(night.folder))
-    assert report["status"] == "done_with_problems"
-    assert [len(stack["inputs"]) for stack in of_kind(report, "light_stack")] == [3]
-    for file, part in {
-        "truncated.fits": "bytes",
-        "words.fits": "FITS",
-        "empty.fits": "empty",
-        "torn.fits.gz": "unpacked",
-    }.items():
-        assert part in reason(report, file)
-        assert any(problem["subject"] == file for problem in report["problems"])
-    left_out = {item["file"] for item in report["left_out"]}
-    assert len(left_out & {"copy.fits", "light_0.fits"}) == 1  # the same content counts once
-
-
-def test_no_flat_of_a_filter_is_said_and_the_light_is_calibrated_without(home: Home, night: SmallNight) -> None:
-    frame(night.folder / "blue.fits", np.full((SIDE, SIDE), 900.0), "LIGHT", 30.0, FILTER="B", OBJECT="field")
-    report = home.json("process", str(night.folder))
-    (blue,) = [light for light in of_kind(report, "calibrated_light") if light["filter"] == "B"]
-    assert blue["parameters"]["flat_because"] == "no flat of filter B: there is R"
-    assert any("no flat of filter B" in problem["message"] for problem in report["problems"])
-
-
-def test_bias_of_another_binning_is_refused(home: Home, night: SmallNight) -> None:
-    frame(night.folder / "bias_bin2.fits", np.full((SIDE // 2, SIDE // 2), 300.0), "BIAS", 0.0, XBINNING=2, YBINNING=2)
-    report = home.json("process", str(night.folder))
-    assert "binning 2x2, not 1x1" in reason(report, "bias_bin2.fits")
-    assert [len(bias["inputs"]) for bias in of_kind(report, "bias_master")] == [3]
 
 
 @pytest.mark.parametrize("make", [True, False])
@@ -135,10 +97,3 @@ def test_bad_usage_is_code_2(home: Home) -> None:
     assert home.run("process").returncode == 2
     assert home.run("no-such-command").returncode == 2
     assert home.run("process", "https://example.org/get?allfiles").returncode == 2
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-def test_json_is_the_only_thing_on_stdout(home: Home, night: SmallNight) -> None:
-    ended = home.run("process", str(night.folder), "--json")
-    json.loads(ended.stdout)
-    assert "light stacks" in ended.stderr

@@ -76,6 +76,66 @@ def test_recipe_is_the_nights_order() -> None:
     assert codes == sorted(set(codes))
 
 
+def test_files_that_are_no_good_frames_are_left_out_and_the_rest_goes_on(bench: Bench, tmp_path: Path) -> None:
+    night = small_night(tmp_path / "raw")
+    whole = (night.folder / "light_0.fits").read_bytes()
+    (night.folder / "truncated.fits").write_bytes(whole[: len(whole) // 2])
+    (night.folder / "words.fits").write_text("these are only words")
+    (night.folder / "empty.fits").write_bytes(b"")
+    (night.folder / "torn.fits.gz").write_bytes(b"\x1f\x8b\x08 this was never compressed")
+    (night.folder / "copy.fits").write_bytes(whole)
+    batch, status = bench.run(night.folder)
+    assert status is Status.DONE_WITH_PROBLEMS
+    assert [len(stack.exposures) for stack in bench.products(batch, ProductKind.LIGHT_STACK)] == [3]
+    reasons = {item.file: item.reason for item in bench.store.left_out(batch.key)}
+    said = {"truncated.fits": "bytes", "words.fits": "FITS", "empty.fits": "empty", "torn.fits.gz": "unpacked"}
+    for file, part in said.items():
+        assert part in reasons[file]
+        assert reasons[file] in bench.problems(batch)
+    assert len(reasons.keys() & {"copy.fits", "light_0.fits"}) == 1  # the same content counts once
+
+
+def test_no_flat_of_a_filter_is_said_and_the_light_is_calibrated_without(bench: Bench, tmp_path: Path) -> None:
+    night = small_night(tmp_path / "raw")
+    frame(night.folder / "blue.fits", np.full((SIDE, SIDE), 900.0), "LIGHT", 30.0, FILTER="B", OBJECT="field")
+    batch, _ = bench.run(night.folder)
+    (blue,) = [light for light in bench.products(batch, ProductKind.CALIBRATED_LIGHT) if light.facts.filter == "B"]
+    assert blue.parameters["flat_because"] == "no flat of filter B: there is R"
+    assert any("no flat of filter B" in message for message in bench.problems(batch))
+
+
+def test_bias_of_another_binning_is_refused(bench: Bench, tmp_path: Path) -> None:
+    night = small_night(tmp_path / "raw")
+    half = np.full((SIDE // 2, SIDE // 2), 300.0)
+    frame(night.folder / "bias_bin2.fits", half, "BIAS", 0.0, XBINNING=2, YBINNING=2)
+    batch, _ = bench.run(night.folder)
+    (item,) = bench.store.left_out(batch.key)
+    assert "binning 2x2, not 1x1" in item.reason
+    assert [len(bias.exposures) for bias in bench.products(batch, ProductKind.BIAS_MASTER)] == [3]
+
+
+def test_frame_taken_away_takes_its_products_with_it(bench: Bench, tmp_path: Path) -> None:
+    night = small_night(tmp_path / "raw")
+    batch, _ = bench.run(night.folder)
+    lost = next(one for one in bench.products(batch, ProductKind.CALIBRATED_LIGHT) if "light_2" in one.path.name)
+    (night.folder / "light_2.fits").unlink()
+    batch, _ = bench.run(night.folder)
+    assert len(bench.products(batch, ProductKind.CALIBRATED_LIGHT)) == 2
+    assert not lost.file.exists()
+    assert [len(stack.exposures) for stack in bench.products(batch, ProductKind.LIGHT_STACK)] == [2]
+
+
+def test_run_in_which_every_light_is_broken_keeps_what_was_made(bench: Bench, tmp_path: Path) -> None:
+    night = small_night(tmp_path / "raw")
+    batch, _ = bench.run(night.folder)
+    made = {product.file: product.file.read_bytes() for product in bench.store.combinations(batch.key)}
+    for light in night.folder.glob("light_*.fits"):
+        light.write_bytes(light.read_bytes()[:5000])
+    batch, status = bench.run(night.folder)
+    assert status is Status.DONE_WITH_PROBLEMS
+    assert {product.file: product.file.read_bytes() for product in bench.store.combinations(batch.key)} == made
+
+
 def test_two_steps_of_one_code_are_refused() -> None:
     kind = type(calibration_recipe()[0])
     with pytest.raises(ValueError, match="code 110 is taken"):
