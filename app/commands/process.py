@@ -44,13 +44,13 @@ def _calibrated(observatory: Observatory, source: Path, into: Path | None) -> di
         with ProgressLine() as report, cancelling() as cancelled:
             observatory.process.run(batch, report, cancelled.is_set, into=root)
     except ObservatoryError as error:
-        return _failed(error, str(source))
+        return _failed(error, str(source), batch_report(observatory.batches, batch.key))
     return batch_report(observatory.batches, batch.key)
 
 
-def _failed(error: ObservatoryError, source: str) -> dict[str, Any]:
+def _failed(error: ObservatoryError, source: str, known: dict[str, Any] | None = None) -> dict[str, Any]:
     log.error("%s", error)
-    return failed_report(str(error), source)
+    return failed_report(str(error), source, known)
 
 
 @contextmanager

@@ -41,19 +41,19 @@ def batch_report(store: BatchStore, batch: int) -> dict[str, Any]:
     }
 
 
-def failed_report(sentence: str, source: str | None = None) -> dict[str, Any]:
-    """The same shape for a batch that could not even begin."""
+def failed_report(sentence: str, source: str | None, known: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The same shape for a run that could not begin or died, on top of what is known of the batch, if anything."""
     problem = Problem(100, Severity.ERROR, "start", source or "settings", sentence)
-    return {
+    report = known or {
         "batch": None,
         "source": source,
-        "status": str(Status.FAILED),
         "exposures": {str(kind): 0 for kind in _COUNTED},
         "left_out": [],
         "products": [],
         "steps": [],
-        "problems": [asdict(problem)],
+        "problems": [],
     }
+    return report | {"status": str(Status.FAILED), "problems": [asdict(problem), *report["problems"]]}
 
 
 def _failure(step: str, code: int, error: str | None) -> tuple[Problem, ...]:
