@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from scipy.special import pdtrc
 
 from app.model.errors import CalibrationError
-from app.pipeline.sources import Sources, detect, star_scale
+from app.pipeline.sources import Sources
 
 Floats = NDArray[np.float64]
 Pairs = NDArray[np.intp]
@@ -86,48 +86,6 @@ class Alignment:
     def apply(self, positions: Floats) -> Floats:
         """Positions (x, y) of the moving frame, shape (n, 2), on the reference."""
         return _apply(self.matrix, positions)
-
-    def unbinned(self, binning: int) -> Alignment:
-        """The mapping of the whole frames, where this one is of frames binned in software by so many pixels."""
-        linear, middle_px = self.matrix[:, :2], (binning - 1) / 2.0
-        shift = binning * self.matrix[:, 2] + middle_px - linear.sum(axis=1) * middle_px
-        return replace(self, matrix=np.column_stack([linear, shift]), rms_px=binning * self.rms_px)
-
-
-def register(
-    moving: NDArray[np.float32],
-    reference: NDArray[np.float32],
-    *,
-    smooth_px: float | None = None,
-    saturation_adu: float | None = None,
-) -> Alignment:
-    """Find the mapping of one frame onto another by their stars.
-
-    Parameters
-    ----------
-    moving, reference : ndarray, float32, shape (rows, columns)
-        Counts in adu; NaN where a pixel is bad. The shapes may differ.
-    smooth_px : float, optional
-        Scale of the search for stars; chosen from both frames unless given.
-    saturation_adu : float, optional
-        Values at or over this are saturated.
-
-    Returns
-    -------
-    Alignment
-        Mapping of the moving frame's pixels to the reference's.
-
-    Raises
-    ------
-    CalibrationError
-        If the frames have too few stars in common to be sure; see `register_sources`.
-    """
-    if smooth_px is None:
-        smooth_px = max(star_scale(moving), star_scale(reference))
-    return register_sources(
-        detect(moving, smooth_px=smooth_px, saturation_adu=saturation_adu),
-        detect(reference, smooth_px=smooth_px, saturation_adu=saturation_adu),
-    )
 
 
 def register_sources(moving: Sources, reference: Sources) -> Alignment:
