@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,14 +13,19 @@ from app import __version__
 from app.model.errors import ObservatoryError
 from app.model.frame import FrameKind
 
+if TYPE_CHECKING:
+    from app.commands import dome as dome_command
+
 app = typer.Typer(
     help="Cupola, the control panel of a robotic observatory.",
     no_args_is_help=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-orders_app = typer.Typer(help="Work orders: submit, list, show, cancel, run.", no_args_is_help=True)
+orders_app = typer.Typer(help="Work orders: submit, list, show, hold, release, cancel, run.", no_args_is_help=True)
 settings_app = typer.Typer(help="Settings: path, init, show, check.", no_args_is_help=True)
+dome_app = typer.Typer(help="The dome: status, goto, open, close, park, stop.", no_args_is_help=True)
+app.add_typer(dome_app, name="dome")
 app.add_typer(orders_app, name="orders")
 app.add_typer(settings_app, name="settings")
 
@@ -41,13 +46,62 @@ def begin(
     if version:
         print(f"cupola {__version__}")
         raise typer.Exit
-    if context.invoked_subcommand != "run-batch":
+    if context.invoked_subcommand not in ("run-batch", "simulate"):
         log_to_stderr()
     if context.invoked_subcommand is None:
-        from app.commands import demo
+        from app.commands import demo, window
 
-        say("There is no window yet: running the example night instead, as `cupola demo` does.")
+        if window.has_display():
+            raise typer.Exit(window.run())
+        say("There is no display for the window: running the example night instead, as `cupola demo` does.")
         raise typer.Exit(demo.run(as_json=False))
+
+
+@app.command()
+def window() -> None:
+    """Open the control panel."""
+    from app.commands import window as command
+
+    raise typer.Exit(command.run())
+
+
+@app.command()
+def serve(
+    port: Annotated[int | None, typer.Option(help="Of the HTTP front desk, instead of the settings'.")] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Be on duty without a window: dome, orders over HTTP, drop folder, Processor."""
+    from app.commands import serve as command
+
+    raise typer.Exit(command.run(port, as_json=json))
+
+
+@app.command()
+def simulate(
+    port: Annotated[int, typer.Option(help="0 takes any that is free.")] = 0,
+    scale: Annotated[float, typer.Option(help="How much faster than life the simulated devices move.")] = 1.0,
+    idle: Annotated[float | None, typer.Option(help="End so many seconds after the last client.")] = None,
+    *,
+    frozen: Annotated[bool, typer.Option("--frozen", help="Stand still, for pictures.")] = False,
+) -> None:
+    """Simulate an observatory's devices as an Alpaca server on this machine."""
+    from app.commands import simulate as command
+
+    raise typer.Exit(command.run(port, scale, frozen=frozen, idle_s=idle))
+
+
+@app.command()
+def screenshot(
+    out: Annotated[Path, typer.Argument(help="PNG file to write.")],
+    size: Annotated[str, typer.Option(help="Width x height, in pixels.")] = "1920x1080",
+    page: Annotated[str, typer.Option(help="Night, Orders, Batches, Frames, Log, Settings or Help.")] = "Night",
+    theme: Annotated[str, typer.Option(help="dark, red or amber.")] = "dark",
+) -> None:
+    """Render the window on the embedded observatory, the same picture every time."""
+    from app.commands import screenshot as command
+
+    raise typer.Exit(command.run(out, size, page, theme))
 
 
 @app.command()
@@ -115,6 +169,100 @@ def run_batch(
     raise typer.Exit(command.run(key, into, restart=restart))
 
 
+Server = Annotated[str | None, typer.Option(help="HOST:PORT of another dome than that of the settings.")]
+DeviceNumber = Annotated[int | None, typer.Option("--device", help="Number of the dome there.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Be content when the dome accepted it.")]
+Timeout = Annotated[float, typer.Option("--timeout", min=0.0, help="Longest wait for the final state, seconds.")]
+
+
+def _manner(
+    server: str | None, device: int | None, timeout: float, *, no_wait: bool, json: bool
+) -> dome_command.Manner:
+    from app.commands.dome import Manner
+
+    return Manner(server, device, waits=not no_wait, timeout_s=timeout, as_json=json)
+
+
+@dome_app.command("status")
+def dome_status(server: Server = None, device: DeviceNumber = None, *, json: Json = False) -> None:
+    """Print what is known of the dome."""
+    from app.commands import dome
+
+    raise typer.Exit(dome.status(_manner(server, device, 0.0, no_wait=True, json=json)))
+
+
+@dome_app.command("goto", context_settings={"ignore_unknown_options": True})
+def dome_goto(
+    azimuth: Annotated[str, typer.Argument(help="Degrees, North 0, East 90.")],
+    server: Server = None,
+    device: DeviceNumber = None,
+    timeout: Timeout = 120.0,
+    *,
+    no_wait: NoWait = False,
+    json: Json = False,
+) -> None:
+    """Turn the dome."""
+    from app.commands import dome
+
+    raise typer.Exit(dome.goto(azimuth, _manner(server, device, timeout, no_wait=no_wait, json=json)))
+
+
+@dome_app.command("open")
+def dome_open(
+    override: Annotated[str | None, typer.Option(help='"NAME: REASON" of who takes the responsibility.')] = None,
+    server: Server = None,
+    device: DeviceNumber = None,
+    timeout: Timeout = 120.0,
+    *,
+    no_wait: NoWait = False,
+    json: Json = False,
+) -> None:
+    """Open the shutter."""
+    from app.commands import dome
+
+    raise typer.Exit(dome.open_dome(override, _manner(server, device, timeout, no_wait=no_wait, json=json)))
+
+
+@dome_app.command("close")
+def dome_close(
+    server: Server = None,
+    device: DeviceNumber = None,
+    timeout: Timeout = 120.0,
+    *,
+    no_wait: NoWait = False,
+    json: Json = False,
+) -> None:
+    """Close the shutter."""
+    from app.commands import dome
+
+    raise typer.Exit(dome.close_dome(_manner(server, device, timeout, no_wait=no_wait, json=json)))
+
+
+@dome_app.command("park")
+def dome_park(
+    server: Server = None,
+    device: DeviceNumber = None,
+    timeout: Timeout = 120.0,
+    *,
+    no_wait: NoWait = False,
+    json: Json = False,
+) -> None:
+    """Turn the dome to its park position; the shutter stays as it is."""
+    from app.commands import dome
+
+    raise typer.Exit(dome.park(_manner(server, device, timeout, no_wait=no_wait, json=json)))
+
+
+@dome_app.command("stop")
+def dome_stop(
+    server: Server = None, device: DeviceNumber = None, *, no_wait: NoWait = False, json: Json = False
+) -> None:
+    """Stop everything that moves."""
+    from app.commands import dome
+
+    raise typer.Exit(dome.stop(_manner(server, device, 10.0, no_wait=no_wait, json=json)))
+
+
 @orders_app.command("submit")
 def orders_submit(
     file: Annotated[str, typer.Argument(help="JSON file, or - for standard input.")], *, json: Json = False
@@ -147,6 +295,22 @@ def orders_cancel(order_id: str, *, json: Json = False) -> None:
     from app.commands import orders
 
     raise typer.Exit(orders.cancel(order_id, as_json=json))
+
+
+@orders_app.command("hold")
+def orders_hold(order_id: str, *, json: Json = False) -> None:
+    """Hold a waiting order back: ID, or USER/ID."""
+    from app.commands import orders
+
+    raise typer.Exit(orders.hold(order_id, as_json=json))
+
+
+@orders_app.command("release")
+def orders_release(order_id: str, *, json: Json = False) -> None:
+    """Let a held order wait again: ID, or USER/ID."""
+    from app.commands import orders
+
+    raise typer.Exit(orders.release(order_id, as_json=json))
 
 
 @orders_app.command("run")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
 from typing import Any
 
+from app.model.angles import turn_deg, wrapped_deg
 from app.model.batch import (
     SUCCESS,
     Combination,
@@ -23,8 +25,10 @@ from app.model.batch import (
     Status,
     StepRun,
 )
+from app.model.dome import DeviceError, DeviceRefused, DomeFacts, DomeSample, ShutterState
 from app.model.errors import UnknownBatch
 from app.model.frame import FrameKind
+from app.model.surroundings import MountSample, Weather
 from app.model.work_order import source_of_url
 
 
@@ -267,3 +271,153 @@ def _kept(made: NewCombination) -> NewCombination:
     """What a database gives back: JSON has no tuples, and shares nothing with the caller."""
     parameters, qc, wcs = json.loads(json.dumps([made.parameters, made.qc, made.wcs], allow_nan=False))
     return replace(made, parameters=parameters, qc=qc, wcs=wcs)
+
+
+@dataclass(slots=True)
+class ScriptedDome:
+    """A `DomeClient` and its dome: every reading moves it one step, so that tests need no time.
+
+    Attributes
+    ----------
+    errors : dict
+        What the next calls of a method raise, in order, such as ``{"read": [DeviceUnreachable("gone")]}``.
+    obeys : bool
+        False accepts every command and does nothing.
+    hanging : set of str
+        Methods that hang until `let_go` is set.
+    calls : list of str
+        Every call but `read`, `warm` and `close`, in order.
+    """
+
+    azimuth_deg: float = 255.0
+    shutter: ShutterState = ShutterState.CLOSED
+    park_deg: float = 255.0
+    home_deg: float = 75.0
+    step_deg: float = 30.0
+    shutter_steps: int = 2
+    facts: DomeFacts = field(default_factory=lambda: DomeFacts("Scripted dome", 3, True, True, True, True))
+    errors: dict[str, list[DeviceError]] = field(default_factory=dict)
+    obeys: bool = True
+    hanging: set[str] = field(default_factory=set)
+    let_go: threading.Event = field(default_factory=threading.Event)
+    calls: list[str] = field(default_factory=list)
+    reads: int = 0
+    _target_deg: float | None = None
+    _ends_at: str = ""
+    _steps_left: int = 0
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _at_park: bool = True
+    _at_home: bool = False
+
+    def connect(self) -> DomeFacts:
+        self._begin("connect")
+        return self.facts
+
+    def read(self) -> DomeSample:
+        self._begin("read")
+        with self._lock:
+            self.reads += 1
+            sample = DomeSample(self.azimuth_deg, self.shutter, self._is_moving(), self._at_park, self._at_home)
+            self._step()
+        return sample
+
+    def slew_to_azimuth(self, azimuth_deg: float) -> None:
+        self._begin("slew_to_azimuth")
+        if not 0.0 <= azimuth_deg < 360.0:
+            raise DeviceRefused(f"azimuth {azimuth_deg} is outside of 0 to 360")
+        self._turn(azimuth_deg, "")
+
+    def open_shutter(self) -> None:
+        self._begin("open_shutter")
+        if self.shutter is ShutterState.ERROR:
+            raise DeviceRefused("the shutter is in error: close it first")
+        self._drive(ShutterState.OPENING, ShutterState.OPEN)
+
+    def close_shutter(self) -> None:
+        self._begin("close_shutter")
+        self._drive(ShutterState.CLOSING, ShutterState.CLOSED)
+
+    def park(self) -> None:
+        self._begin("park")
+        self._turn(self.park_deg, "park")
+
+    def find_home(self) -> None:
+        self._begin("find_home")
+        self._turn(self.home_deg, "home")
+
+    def abort_slew(self) -> None:
+        self._begin("abort_slew")
+        if self.obeys:
+            with self._lock:
+                self._target_deg, self._steps_left = None, 0
+                if self.shutter in (ShutterState.OPENING, ShutterState.CLOSING):
+                    self.shutter = ShutterState.ERROR
+
+    def warm(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def _begin(self, method: str) -> None:
+        if method != "read":
+            self.calls.append(method)
+        if method in self.hanging:
+            assert self.let_go.wait(10.0), f"{method} hangs for longer than a test may"
+        if self.errors.get(method):
+            raise self.errors[method].pop(0)
+
+    def _turn(self, target_deg: float, ends_at: str) -> None:
+        if self.obeys:
+            with self._lock:
+                self._target_deg, self._ends_at = target_deg, ends_at
+                self._at_park = self._at_home = False
+                if self.azimuth_deg == target_deg:
+                    self._arrive()
+
+    def _drive(self, during: ShutterState, end: ShutterState) -> None:
+        if self.obeys and self.shutter is not end:
+            with self._lock:
+                self.shutter, self._steps_left = during, self.shutter_steps
+
+    def _is_moving(self) -> bool:
+        return self._target_deg is not None or self.shutter in (ShutterState.OPENING, ShutterState.CLOSING)
+
+    def _step(self) -> None:
+        if self._target_deg is not None:
+            turn = turn_deg(self.azimuth_deg, self._target_deg)
+            self.azimuth_deg = wrapped_deg(self.azimuth_deg + max(-self.step_deg, min(self.step_deg, turn)))
+            if abs(turn) <= self.step_deg:
+                self._arrive()
+        if self.shutter in (ShutterState.OPENING, ShutterState.CLOSING):
+            self._steps_left -= 1
+            if self._steps_left <= 0:
+                opened = self.shutter is ShutterState.OPENING
+                self.shutter = ShutterState.OPEN if opened else ShutterState.CLOSED
+
+    def _arrive(self) -> None:
+        self._target_deg = None
+        self._at_park, self._at_home = self._ends_at == "park", self._ends_at == "home"
+
+
+@dataclass(slots=True)
+class ScriptedSource:
+    """A `MountClient`, `SafetyClient` or `WeatherClient` that gives its values in order, the last one again and again."""
+
+    values: list[MountSample | Weather | bool | DeviceError]
+    hangs_until: threading.Event | None = None
+    aborted: threading.Event = field(default_factory=threading.Event)
+
+    def read(self) -> Any:
+        if self.hangs_until is not None:
+            assert self.hangs_until.wait(10.0), "a reading hangs for longer than a test may"
+        value = self.values.pop(0) if len(self.values) > 1 else self.values[0]
+        if isinstance(value, DeviceError):
+            raise value
+        return value
+
+    def abort_slew(self) -> None:
+        self.aborted.set()
+
+    def close(self) -> None:
+        pass

@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.bootstrap import Observatory
+from app.bootstrap.observatory import Observatory
 from app.pipeline.events import BatchEnded, Event, StepEnded, StepStarted
 from app.pipeline.events import Progress as Done
 from app.services.alerts import AlertHandler, deliver_due

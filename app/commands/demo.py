@@ -11,15 +11,17 @@ import numpy as np
 from astropy.io import fits
 from filelock import FileLock, Timeout
 
-from app.bootstrap import SETTINGS_VARIABLE, begin_night, open_observatory
+from app.bootstrap.night import begin_night
+from app.bootstrap.observatory import SETTINGS_VARIABLE, open_observatory
 from app.commands.console import DONE, FAILED, ProgressLine, give, refuse, say
 from app.commands.process import cancelling, summary
+from app.frames.world_coordinates import header_wcs
 from app.model.batch import ProductKind
 from app.model.errors import ObservatoryError
 from app.model.work_order import OrderState
 from app.paths import user_data_folder
-from app.pipeline.measure import header_wcs
-from app.sim.raw_night import NIGHT, SITE, NightTruth, write_night
+from app.sim.place import NIGHT, SITE
+from app.sim.raw_night import NightTruth, write_night
 
 _SETTINGS = """# Settings of the example night; written anew each time.
 repository = "{repository}"
@@ -54,8 +56,8 @@ def run(*, as_json: bool) -> int:
     return DONE if result["status"] in (OrderState.DONE, OrderState.DONE_WITH_PROBLEMS) else FAILED
 
 
-def _run_night(folder: Path) -> dict[str, Any]:
-    shutil.rmtree(folder)
+def prepare(folder: Path) -> NightTruth:
+    """Render the night's raw frames below an empty folder, with settings that keep everything there, and use those."""
     raw = folder / "night"
     say(f"SIMULATED: rendering the example night into {raw} ...")
     truth = write_night(raw)
@@ -66,16 +68,27 @@ def _run_night(folder: Path) -> dict[str, Any]:
     }
     settings.write_text(_SETTINGS.format(**values), encoding="utf-8")
     os.environ[SETTINGS_VARIABLE] = str(settings)
-    order = {
+    return truth
+
+
+def calibration_order(folder: Path) -> dict[str, Any]:
+    """The order to calibrate the raw frames of a prepared folder."""
+    return {
         "id": "1",
         "request": "calibrate_file_batch",
-        "url": raw.as_uri(),
+        "url": (folder / "night").as_uri(),
         "datetime": NIGHT.strftime("%Y-%m-%dT%H:%M:%S"),
         "user": "demo",
     }
+
+
+def _run_night(folder: Path) -> dict[str, Any]:
+    shutil.rmtree(folder)
+    folder.mkdir()
+    truth = prepare(folder)
     begin_night(NIGHT)
     with open_observatory() as observatory:
-        observatory.front_desk.take_in(order, "demo")
+        observatory.front_desk.take_in(calibration_order(folder), "demo")
         with observatory.processor.on_duty(), ProgressLine() as report, cancelling() as cancelled:
             ended = observatory.processor.run_next(report, cancelled.is_set)
     if ended is None or not ended.result:

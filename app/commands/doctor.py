@@ -26,7 +26,7 @@ from app.paths import resource
 OLDEST_PYTHON = (3, 11)
 LEAST_FREE_GB = 5.0
 
-#: Shared libraries that Qt loads even without a display, and the Debian package of each.
+#: Shared libraries that Qt loads, the last five for an X server alone, and the Debian package of each.
 QT_LIBRARIES: Mapping[str, str] = {
     "libGL.so.1": "libgl1",
     "libEGL.so.1": "libegl1",
@@ -34,7 +34,15 @@ QT_LIBRARIES: Mapping[str, str] = {
     "libxkbcommon.so.0": "libxkbcommon0",
     "libfontconfig.so.1": "libfontconfig1",
     "libdbus-1.so.3": "libdbus-1-3",
+    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
+    "libxcb-cursor.so.0": "libxcb-cursor0",
+    "libxcb-icccm.so.4": "libxcb-icccm4",
+    "libxcb-keysyms.so.1": "libxcb-keysyms1",
+    "libxcb-shape.so.0": "libxcb-shape0",
 }
+
+#: Programs with which tests show real windows, and the Debian package of each.
+DISPLAY_PROGRAMS: Mapping[str, str] = {"Xvfb": "xvfb", "openbox": "openbox"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,12 @@ def describe(findings: Iterable[Finding]) -> str:
     return "\n".join(lines)
 
 
+def missing_packages(*, for_tests: bool) -> tuple[str, ...]:
+    """Debian packages that the window needs, and with `for_tests` those that show it without a screen."""
+    programs = [package for program, package in DISPLAY_PROGRAMS.items() if shutil.which(program) is None]
+    return (*missing_libraries(), *(programs if for_tests and sys.platform == "linux" else ()))
+
+
 def missing_libraries(libraries: Mapping[str, str] = QT_LIBRARIES) -> tuple[str, ...]:
     """Debian packages of the system libraries that the loader does not find; none on other systems than Linux.
 
@@ -160,7 +174,7 @@ def free_disk(folder: Path, least_gb: float = LEAST_FREE_GB) -> Finding:
 
 def _observatory() -> dict[str, Probe]:
     """Probes of what the settings name; of the settings alone when they cannot be read."""
-    from app.bootstrap import database_url, repository_of, settings_file, settings_of
+    from app.bootstrap.observatory import database_url, repository_of, settings_file, settings_of
 
     def settings() -> Finding:
         settings_of(settings_file())
@@ -180,7 +194,7 @@ def _observatory() -> dict[str, Probe]:
 
 def _database(url: str) -> Finding:
     """Whether the database opens, and how many mails wait in it; one that is not there yet is not made."""
-    from app.bootstrap import open_observatory
+    from app.bootstrap.observatory import open_observatory
     from app.store.engine import sqlite_file
 
     name = "Database and mail"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from app.bootstrap import database_url, open_observatory, operator, settings_file, settings_of
+from app.bootstrap.observatory import database_url, open_observatory, settings_file, settings_of
+from app.bootstrap.program import operator
 from app.commands.console import BAD_USAGE, DONE, FAILED, give, refuse, say
 from app.frames.dialects import facts as facts_of
 from app.frames.fits_io import checksum

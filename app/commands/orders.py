@@ -1,4 +1,4 @@
-"""`cupola orders`: bring orders in, look at them, cancel them, and run those of the Processor."""
+"""`cupola orders`: bring orders in, look at them, hold and cancel them, and run those of the Processor."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from app.bootstrap import Observatory, open_observatory, operator
+from app.bootstrap.observatory import Observatory, open_observatory
+from app.bootstrap.program import operator
 from app.commands.console import BAD_USAGE, DONE, FAILED, ProgressLine, give, mails, refuse, say
 from app.commands.process import cancelling, summary
 from app.model.errors import ObservatoryError, OrderRefused
 from app.model.order_life import StoredOrder
-from app.model.work_order import OrderState
+from app.model.work_order import OrderState, decode_order
 
 _LISTED = 1000
 
@@ -20,13 +21,11 @@ _LISTED = 1000
 def submit(file: str, *, as_json: bool) -> int:
     """Take in the order of a JSON file, or of standard input."""
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-        payload = json.loads(text)
+        sent = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         return refuse(f"order {file} cannot be read: {error.strerror}: check the path", as_json=as_json, code=BAD_USAGE)
-    except (ValueError, RecursionError) as error:
-        return _refused(f"order {file} is no JSON: {error}: send one JSON object", [], as_json=as_json)
     try:
+        payload = decode_order(sent)
         with open_observatory() as observatory:
             stored, is_new = observatory.front_desk.take_in(payload, operator())
     except OrderRefused as refusal:
@@ -34,7 +33,7 @@ def submit(file: str, *, as_json: bool) -> int:
     except ObservatoryError as error:
         return _refused(str(error), [], as_json=as_json)
     text = f"order {stored.name} {'taken in' if is_new else 'is known already'}: {stored.state}"
-    give({"accepted": True, "new": is_new, "order": as_dict(stored)}, text, as_json=as_json)
+    give({"accepted": True, "new": is_new, "order": stored.as_json}, text, as_json=as_json)
     return DONE
 
 
@@ -43,14 +42,14 @@ def show_all(*, as_json: bool) -> int:
     with open_observatory() as observatory:
         orders = observatory.orders.all(_LISTED)
     text = "\n".join(_line(stored) for stored in orders) or "no orders: submit one with `cupola orders submit FILE`"
-    give([as_dict(stored) for stored in orders], text, as_json=as_json)
+    give([stored.as_json for stored in orders], text, as_json=as_json)
     return DONE
 
 
 def show(order_id: str, *, as_json: bool) -> int:
     """Show one order with its source JSON and its result."""
     with open_observatory() as observatory:
-        found = as_dict(observatory.orders.by_id(order_id))
+        found = observatory.orders.by_id(order_id).as_json
     give(found, json.dumps(found, indent=2, default=str), as_json=as_json)
     return DONE
 
@@ -59,7 +58,23 @@ def cancel(order_id: str, *, as_json: bool) -> int:
     """Cancel an order; a running one stops within seconds and keeps what it finished."""
     with open_observatory() as observatory:
         stored = observatory.front_desk.cancel(order_id, operator())
-    give(as_dict(stored), f"order {stored.name}: {stored.state}", as_json=as_json)
+    give(stored.as_json, f"order {stored.name}: {stored.state}", as_json=as_json)
+    return DONE
+
+
+def hold(order_id: str, *, as_json: bool) -> int:
+    """Keep a waiting order from being taken until it is released."""
+    with open_observatory() as observatory:
+        stored = observatory.front_desk.hold(order_id, operator())
+    give(stored.as_json, f"order {stored.name}: {stored.state}", as_json=as_json)
+    return DONE
+
+
+def release(order_id: str, *, as_json: bool) -> int:
+    """Let a held order wait again, at its old place in the queue."""
+    with open_observatory() as observatory:
+        stored = observatory.front_desk.release(order_id, operator())
+    give(stored.as_json, f"order {stored.name}: {stored.state}", as_json=as_json)
     return DONE
 
 
@@ -75,26 +90,9 @@ def run(*, as_json: bool) -> int:
         while not cancelled.is_set() and (stored := _run_next(observatory, cancelled.is_set)):
             ended.append(stored)
     text = "\n".join(_result(stored) for stored in ended) or "no orders wait for the Processor"
-    give([as_dict(stored) for stored in ended], text, as_json=as_json)
+    give([stored.as_json for stored in ended], text, as_json=as_json)
     good = (OrderState.DONE, OrderState.DONE_WITH_PROBLEMS)
     return DONE if all(stored.state in good for stored in ended) else FAILED
-
-
-def as_dict(stored: StoredOrder) -> dict[str, Any]:
-    """An order as JSON."""
-    return {
-        "id": stored.order.id,
-        "user": stored.order.user,
-        "request": str(stored.order.request),
-        "state": str(stored.state),
-        "priority": stored.order.priority,
-        "received": stored.received_at.isoformat(),
-        "started": stored.started_at and stored.started_at.isoformat(),
-        "ended": stored.ended_at and stored.ended_at.isoformat(),
-        "reason": stored.reason,
-        "order": stored.order.payload,
-        "result": stored.result or None,
-    }
 
 
 def _run_next(observatory: Observatory, is_cancelled: Any) -> StoredOrder | None:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from app.bootstrap import Observatory, open_observatory, operator
+from app.bootstrap.observatory import Observatory, open_observatory
+from app.bootstrap.program import operator
 from app.commands.console import BAD_USAGE, DONE, FAILED, ProgressLine, give, mails, refuse, say
 from app.model.batch import Status
 from app.model.errors import ObservatoryError

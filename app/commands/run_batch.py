@@ -9,12 +9,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from app.bootstrap import Observatory, lock_file, open_observatory
+from app.bootstrap.observatory import Observatory, lock_file, open_observatory
 from app.commands.console import DONE, FAILED, log_to_stderr
 from app.frames.fits_io import output_error
 from app.model.batch import FileBatch, Status
@@ -24,7 +23,6 @@ from app.pipeline.events import Event, Refused, to_line
 from app.pipeline.run_batch import run_batch
 from app.pipeline.step import CancelToken
 from app.services.alerts import AlertHandler
-from app.store.log_records import LogRecords
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +89,7 @@ def _prepared(observatory: Observatory, key: int, into: Path | None, *, restart:
 
 def _run(observatory: Observatory, batch: FileBatch, cancel: CancelToken) -> int:
     try:
-        status = run_batch(observatory.batches, batch, observatory.settings, _report, cancel)
+        status = run_batch(observatory.batches, batch, observatory.settings, _report, cancel, observatory.clock)
     except ObservatoryError:
         raise
     except Exception:
@@ -143,7 +141,7 @@ def _logging(observatory: Observatory, batch: FileBatch) -> Iterator[None]:
     except OSError as error:
         raise output_error(batch.folder / "log.txt", error) from error
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s %(message)s"))
-    records = _BatchRecords(observatory.log_records, batch.key)
+    records = _BatchRecords(observatory, batch.key)
     alerts = AlertHandler(observatory.outbox, observatory.settings.mail.recipients)
     alerts.addFilter(_names(batch))
     root = logging.getLogger()
@@ -171,15 +169,15 @@ def _names(batch: FileBatch) -> Callable[[logging.LogRecord], bool]:
 class _BatchRecords(logging.Handler):
     """Keeps the batch's log in the database, some records at a time."""
 
-    def __init__(self, records: LogRecords, batch: int) -> None:
+    def __init__(self, observatory: Observatory, batch: int) -> None:
         super().__init__(logging.INFO)
-        self._records = records
+        self._clock = observatory.clock
+        self._records = observatory.log_records
         self._batch = batch
         self._waiting: list[LogEntry] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        moment = datetime.fromtimestamp(record.created, UTC)
-        self._waiting.append(LogEntry(self._batch, moment, record.levelno, record.name, record.getMessage()))
+        self._waiting.append(LogEntry(self._batch, self._clock.utc(), record.levelno, record.name, record.getMessage()))
         if len(self._waiting) >= _FLUSH_AT or record.levelno >= logging.WARNING:
             self.flush()
 

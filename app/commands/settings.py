@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from app.bootstrap import database_url, repository_of, settings_file, settings_of
+from app.bootstrap.observatory import database_url, repository_of, settings_file, settings_of
 from app.commands.console import DONE, FAILED, give, refuse
 from app.model.errors import SettingsRefused
 from app.paths import resource

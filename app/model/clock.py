@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Protocol
 
 
@@ -47,3 +49,23 @@ class NightClock:
     def monotonic(self) -> float:
         """Seconds since some start."""
         return time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class SteppingClock:
+    """The clock of pictures: each look at it is `step_s` later than the one before; with 0 it stands still.
+
+    Real times would make every picture another one.
+    """
+
+    starts_at: datetime
+    step_s: float
+    _looks: Iterator[int] = field(default_factory=count, init=False, repr=False)
+
+    def utc(self) -> datetime:
+        """Time of the picture."""
+        return self.starts_at + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        """Seconds since the first look."""
+        return next(self._looks) * self.step_s

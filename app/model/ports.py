@@ -18,7 +18,9 @@ from app.model.batch import (
     Status,
     StepRun,
 )
+from app.model.dome import DomeFacts, DomeSample
 from app.model.frame import FrameKind
+from app.model.surroundings import MountSample, Weather
 
 
 class BatchStore(Protocol):
@@ -114,4 +116,87 @@ class BatchStore(Protocol):
 
     def steps(self, batch: int) -> tuple[StepRun, ...]:
         """Steps of the newest run, in order."""
+        ...
+
+
+class DomeClient(Protocol):
+    """A dome on the wire, for the thread of one lane; every call may block up to its time-out.
+
+    All raise `DeviceUnreachable`, `DeviceRefused` or `DeviceNotSupported`.
+    """
+
+    def connect(self) -> DomeFacts:
+        """Connect the device and read what it is and can do."""
+        ...
+
+    def read(self) -> DomeSample:
+        """Everything that changes, read once."""
+        ...
+
+    def slew_to_azimuth(self, azimuth_deg: float) -> None:
+        """Begin to turn; 0 <= azimuth < 360."""
+        ...
+
+    def open_shutter(self) -> None:
+        """Begin to open."""
+        ...
+
+    def close_shutter(self) -> None:
+        """Begin to close."""
+        ...
+
+    def park(self) -> None:
+        """Begin to turn to the park position."""
+        ...
+
+    def find_home(self) -> None:
+        """Begin to look for the home sensor."""
+        ...
+
+    def abort_slew(self) -> None:
+        """Stop everything that moves."""
+        ...
+
+    def close(self) -> None:
+        """Let the connection to the server go; the device stays as it is."""
+        ...
+
+
+class MountClient(Protocol):
+    """A mount on the wire; raises as `DomeClient`."""
+
+    def read(self) -> MountSample:
+        """Everything that changes, read once."""
+        ...
+
+    def abort_slew(self) -> None:
+        """Stop a slew."""
+        ...
+
+    def close(self) -> None:
+        """Let the connection to the server go."""
+        ...
+
+
+class SafetyClient(Protocol):
+    """A safety monitor on the wire; raises as `DomeClient`."""
+
+    def read(self) -> bool:
+        """Whether it says that all is safe."""
+        ...
+
+    def close(self) -> None:
+        """Let the connection to the server go."""
+        ...
+
+
+class WeatherClient(Protocol):
+    """A weather station on the wire; raises as `DomeClient`."""
+
+    def read(self) -> Weather:
+        """Every sensor that it has."""
+        ...
+
+    def close(self) -> None:
+        """Let the connection to the server go."""
         ...

@@ -48,6 +48,12 @@ class LogEntry:
         Name of the logger.
     message : str
         The sentence.
+    key : int or None
+        Number in the database; None when it is not kept there.
+    batch_name : str
+        Name of the batch, where it is known.
+    traceback : str
+        Where in the program an error came from; empty for most records.
     """
 
     batch: int | None
@@ -55,6 +61,9 @@ class LogEntry:
     level: int
     source: str
     message: str
+    key: int | None = None
+    batch_name: str = ""
+    traceback: str = ""
 
 
 @dataclass(frozen=True, slots=True)

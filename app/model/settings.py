@@ -84,6 +84,49 @@ class Calibration(_Table):
         return rejection
 
 
+class Device(_Table):
+    """One Alpaca device: ``server`` is HOST:PORT; without it there is no such device."""
+
+    server: str | None = None
+    device: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+
+    @field_validator("server")
+    @classmethod
+    def _is_host_and_port(cls, server: str | None) -> str | None:
+        if server is not None:
+            host, _, port = server.rpartition(":")
+            if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+                raise ValueError(f"{server!r} must be HOST:PORT, such as 192.168.1.20:11111")
+        return server
+
+
+class Dome(Device):
+    """The dome; without a server the embedded simulated observatory is used."""
+
+    slit_width_deg: Annotated[float, Field(gt=0.0, le=180.0)] = 20.0
+    park_deg: Annotated[float, Field(ge=0.0, lt=360.0)] | None = None
+    home_deg: Annotated[float, Field(ge=0.0, lt=360.0)] | None = None
+    tolerance_deg: Annotated[float, Field(gt=0.0, le=10.0)] = 1.0
+    poll_s: Annotated[float, Field(ge=0.1, le=10.0)] = 0.4
+    motion_start_s: Annotated[float, Field(gt=0.0, le=120.0)] = 10.0
+    motion_end_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 300.0
+
+
+class WeatherLimits(_Table):
+    """The sky is unsafe beyond these."""
+
+    wind_m_s: Annotated[float, Field(gt=0.0)] = 12.0
+    humidity_percent: Annotated[float, Field(gt=0.0, le=100.0)] = 90.0
+    cloud_percent: Annotated[float, Field(ge=0.0, le=100.0)] = 80.0
+
+
+class FrontDesk(_Table):
+    """Where orders come in: HTTP on loopback, and a folder into which JSON files are dropped."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] = 8750
+    drop_folder: Path | None = None
+
+
 class Settings(_Table):
     """Everything that an operator may set.
 
@@ -101,6 +144,17 @@ class Settings(_Table):
     mail: Mail = Mail()
     calibration: Calibration = Calibration()
     cameras: tuple[Camera, ...] = ()
+    dome: Dome = Dome()
+    mount: Device = Device()
+    safety_monitor: Device = Device()
+    weather: Device = Device()
+    weather_limits: WeatherLimits = WeatherLimits()
+    front_desk: FrontDesk = FrontDesk()
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the simulated observatory stands in, because no dome is named."""
+        return self.dome.server is None
 
     def camera(self, instrument: str | None) -> Camera:
         """The settings of a camera; an unknown one has none."""

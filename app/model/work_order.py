@@ -17,11 +17,19 @@ from app.model.errors import FieldProblem, ObservatoryError, OrderRefused
 #: What no database keeps in a text: control characters, and halves of characters.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
+#: Largest order, in bytes of JSON, and how deep its lists and objects may lie in one another.
+LARGEST_ORDER = 1_000_000
+DEEPEST_ORDER = 100
+
 _FILE_URL = "write it like file:///data/night, with # and ? in names as %23 and %3F"
 
 
 class SourceRefused(ObservatoryError):
     """A ``file://`` URL that names no file of this machine."""
+
+
+class NoJson(OrderRefused):
+    """What was sent for an order cannot be read at all."""
 
 
 class Request(StrEnum):
@@ -42,6 +50,7 @@ class OrderState(StrEnum):
     """Life of an order."""
 
     WAITING = "waiting"
+    HELD = "held"
     RUNNING = "running"
     CANCELLING = "cancelling"
     DONE = "done"
@@ -78,6 +87,38 @@ class WorkOrder:
     ra_deg: float | None = None
     dec_deg: float | None = None
     priority: float | None = None
+
+
+def decode_order(sent: bytes) -> object:
+    """Read the JSON of an order, from wherever it came.
+
+    Parameters
+    ----------
+    sent : bytes
+        JSON in UTF-8, UTF-16 or UTF-32.
+
+    Returns
+    -------
+    object
+        What it says, for `parse_work_order`.
+
+    Raises
+    ------
+    NoJson
+        If it is no JSON, larger than `LARGEST_ORDER`, or deeper than `DEEPEST_ORDER`.
+    """
+    if len(sent) > LARGEST_ORDER:
+        raise _no_json(f"{len(sent)} bytes", f"is too large: send at most {LARGEST_ORDER} bytes")
+    try:
+        payload: object = json.loads(sent)
+    except RecursionError as error:
+        raise _no_json("JSON", _TOO_DEEP) from error
+    except ValueError as error:  # UnicodeDecodeError is one
+        shown = _shown(sent.decode("utf-8", "replace"))
+        raise _no_json(shown, f"is no JSON ({error}): send one JSON object") from error
+    if _is_deeper(payload, DEEPEST_ORDER):
+        raise _no_json("JSON", _TOO_DEEP)
+    return payload
 
 
 def parse_work_order(payload: object) -> WorkOrder:
@@ -221,6 +262,22 @@ class _Fields:
                 json.dumps(self.payload[name], allow_nan=False)
             except ValueError:
                 self.fault(name, self.payload[name], "has NaN or Infinity: give null or a finite number")
+
+
+_TOO_DEEP = f"is nested too deeply: put lists and objects at most {DEEPEST_ORDER} deep into one another"
+
+
+def _no_json(value: str, remedy: str) -> NoJson:
+    return NoJson("Work order refused", (FieldProblem("order", value, remedy),))
+
+
+def _is_deeper(value: object, limit: int) -> bool:
+    """Whether lists and objects lie deeper in one another than `limit`."""
+    level = [value]
+    for _ in range(limit):
+        holders = [one for one in level if isinstance(one, dict | list)]
+        level = [inner for one in holders for inner in (one.values() if isinstance(one, dict) else one)]
+    return any(isinstance(one, dict | list) for one in level)
 
 
 def _shown(value: object) -> str:

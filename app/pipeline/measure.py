@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,13 +10,13 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 from astropy.utils import iers
-from astropy.wcs import WCS, FITSFixedWarning
-from numpy.typing import NDArray
+from astropy.wcs import WCS
 
 from app.frames.fits_io import FrameReader, replace_header
 from app.frames.headers import read_header, value
 from app.frames.provenance import CardRow, add_cards, carried, without_wcs
 from app.frames.star_catalogue import StarCatalogue
+from app.frames.world_coordinates import header_wcs, pixel_scales_deg
 from app.model.frame import FrameFacts
 from app.model.matching import separation_deg
 from app.model.schedule import airmass, altitude_deg
@@ -32,8 +30,6 @@ iers.conf.auto_download = False  # nothing is downloaded at night: astropy-iers-
 
 #: WCSERR: what became of the astrometry.
 SOLVED, UNSOLVED, NOT_TRIED = 0, 1, 9
-
-_WCS_NUMBER = re.compile(r"(CRPIX|CRVAL|CDELT|CROTA)\d|(CD|PC|PV)\d_\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,39 +84,6 @@ def measure_file(file: Path, facts: FrameFacts, settings: Settings, *, hint: Hin
     return Measurement(replace_header(file, header), qc, wcs)
 
 
-def header_wcs(header: fits.Header, shape: tuple[int, ...] | None = None) -> WCS | None:
-    """World coordinates that came with a frame, when they are whole and sane.
-
-    Parameters
-    ----------
-    header : Header
-        Of the frame.
-    shape : tuple of int, optional
-        (rows, columns) of the frame, when the header has no NAXIS1 and NAXIS2 any more.
-    """
-    rows, columns = shape or (header.get("NAXIS2", 1), header.get("NAXIS1", 1))
-    if not str(header.get("CTYPE1", "")).startswith("RA") or not ("CD1_1" in header or "CDELT1" in header):
-        return None
-    if any(isinstance(card.value, str) for card in header.cards if _WCS_NUMBER.fullmatch(card.keyword)):
-        return None  # WCSLIB would take it for 0
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FITSFixedWarning)
-            wcs = WCS(header).celestial
-            scales = _pixel_scales_deg(wcs) * 3600.0
-            centre = wcs.pixel_to_world_values((columns - 1) / 2, (rows - 1) / 2)
-    except (ValueError, TypeError, np.linalg.LinAlgError):
-        return None
-    is_sane = wcs.has_celestial and np.all(np.isfinite(centre)) and np.all((scales > 1e-3) & (scales < 3600.0))
-    return wcs if is_sane else None
-
-
-def _pixel_scales_deg(wcs: WCS) -> NDArray[np.float64]:
-    """Size of a pixel along each axis: the lengths of the columns of the scale matrix (FITS paper II, section 2)."""
-    scales: NDArray[np.float64] = np.sqrt((wcs.pixel_scale_matrix**2).sum(axis=0))
-    return scales
-
-
 def _position(
     sources: Sources,
     shape: tuple[int, ...],
@@ -144,7 +107,7 @@ def _position(
 
 
 def _kept(own: WCS, shape: tuple[int, ...]) -> tuple[dict[str, Any], list[CardRow]]:
-    scale = round(float(np.mean(_pixel_scales_deg(own))) * 3600.0, 5)
+    scale = round(float(np.mean(pixel_scales_deg(own))) * 3600.0, 5)
     ra, dec = (float(angle) for angle in own.pixel_to_world_values((shape[1] - 1) / 2, (shape[0] - 1) / 2))
     wcs = {
         "status": "header",

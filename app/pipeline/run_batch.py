@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
 
 from app.model.batch import FileBatch, Status
+from app.model.clock import Clock, SystemClock
 from app.model.errors import CalibrationError, Cancelled, ObservatoryError
 from app.model.ports import BatchStore
 from app.model.settings import Settings
@@ -17,7 +17,14 @@ from app.pipeline.step import FATAL, CancelToken, Context, Findings, Policy, Ste
 log = logging.getLogger(__name__)
 
 
-def run_batch(store: BatchStore, batch: FileBatch, settings: Settings, report: Report, cancel: CancelToken) -> Status:
+def run_batch(
+    store: BatchStore,
+    batch: FileBatch,
+    settings: Settings,
+    report: Report,
+    cancel: CancelToken,
+    clock: Clock | None = None,
+) -> Status:
     """Calibrate a batch from wherever it stands; what has a valid product is not made again.
 
     Parameters
@@ -32,13 +39,15 @@ def run_batch(store: BatchStore, batch: FileBatch, settings: Settings, report: R
         Takes each event.
     cancel : CancelToken
         Stops the work between files and bands.
+    clock : Clock, optional
+        Measures how long each step takes.
 
     Returns
     -------
     Status
         DONE, DONE_WITH_PROBLEMS, FAILED or CANCELLED; also recorded in the store.
     """
-    context = Context(store, batch, settings, report, cancel)
+    context = Context(store, batch, settings, report, cancel, clock or SystemClock())
     store.set_status(batch.key, Status.RUNNING)
     store.begin_run(batch.key)
     status = Status.FAILED
@@ -78,7 +87,7 @@ def _run_steps(context: Context) -> Status:
 
 def _run_step(step: Step, context: Context, findings: Findings) -> Status:
     run = context.store.begin_step(context.batch.key, step.name, step.code, step.description)
-    began = time.monotonic()
+    began = context.clock.monotonic()
     error: str | None = None
     status = Status.FAILED
     try:
@@ -95,7 +104,7 @@ def _run_step(step: Step, context: Context, findings: Findings) -> Status:
         error = f"a fault of the program: {bug!r}; it is in the log"
         raise
     finally:
-        seconds = time.monotonic() - began
+        seconds = context.clock.monotonic() - began
         context.store.end_step(run, status, seconds, error, findings.problems)
         context.report(StepEnded(step.name, status, seconds, error))
     return status

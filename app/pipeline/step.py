@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import ClassVar, TypeVar
 
 from app.model.batch import FileBatch, Problem, Severity, Status
+from app.model.clock import Clock, SystemClock
 from app.model.errors import Cancelled, ObservatoryError, OutputError, StoreError
 from app.model.ports import BatchStore
 from app.model.settings import Settings
@@ -56,6 +57,7 @@ class Context:
     settings: Settings
     report: Report
     cancel: CancelToken
+    clock: Clock = field(default_factory=SystemClock)
     kept: set[int] = field(default_factory=set)
 
 

@@ -5,6 +5,7 @@ Nothing here waits for the network but `deliver_due`, which somebody calls now a
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import smtplib
 import socket
@@ -17,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
 
+from app.model.errors import StoreError
 from app.model.records import QueuedMail
 from app.model.settings import Mail as MailAccount
 from app.store.outbox import Outbox
@@ -25,6 +27,9 @@ log = logging.getLogger(__name__)
 
 #: Waits after the first, second, ... failure of a mail; the last one repeats.
 WAITS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 60))
+
+#: How often a program that stays looks for mails that are due, seconds.
+MAILS_S = 60.0
 
 #: Longest subject, in characters; the body has the whole message.
 SUBJECT_LENGTH = 150
@@ -39,6 +44,16 @@ class Delivery:
 
     sent: int = 0
     failed: int = 0
+
+
+async def send_mails(outbox: Outbox, account: MailAccount) -> None:
+    """Deliver what is due, again and again, until cancelled."""
+    while True:
+        try:
+            await asyncio.to_thread(deliver_due, outbox, account)
+        except StoreError as error:
+            log.debug("Mails wait: %s", error)
+        await asyncio.sleep(MAILS_S)
 
 
 def deliver_due(outbox: Outbox, account: MailAccount) -> Delivery:

@@ -72,7 +72,7 @@ class FrontDesk:
         return stored, is_new
 
     def cancel(self, order_id: str, who: str) -> StoredOrder:
-        """Cancel a waiting order, or ask a running one to stop.
+        """Cancel a waiting or held order, or ask a running one to stop.
 
         Raises
         ------
@@ -82,6 +82,32 @@ class FrontDesk:
         stored = self._orders.by_id(order_id)
         state = self._orders.request_cancel(stored.key)
         self._journal.record(who, "order cancelled", stored.name, {"state": state})
+        return self._orders.by_key(stored.key)
+
+    def hold(self, order_id: str, who: str) -> StoredOrder:
+        """Keep a waiting order from being taken until it is released.
+
+        Raises
+        ------
+        ObservatoryError
+            No such order, or it has begun.
+        """
+        stored = self._orders.by_id(order_id)
+        self._orders.hold(stored.key)
+        self._journal.record(who, "order held", stored.name, {})
+        return self._orders.by_key(stored.key)
+
+    def release(self, order_id: str, who: str) -> StoredOrder:
+        """Let a held order wait again, at its old place.
+
+        Raises
+        ------
+        ObservatoryError
+            No such order, or it has begun.
+        """
+        stored = self._orders.by_id(order_id)
+        self._orders.release(stored.key)
+        self._journal.record(who, "order released", stored.name, {})
         return self._orders.by_key(stored.key)
 
     def _require_known_batch(self, order: WorkOrder) -> None:

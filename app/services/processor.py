@@ -23,6 +23,9 @@ from app.store.work_orders import WorkOrders
 
 log = logging.getLogger(__name__)
 
+#: Told of an order and its batch.
+Begun = Callable[[StoredOrder, FileBatch], None]
+
 #: A cancelled batch that has not ended by then is killed; resume goes on from what it finished.
 CANCEL_GRACE_S = 10.0
 _LOOK_S = 0.2
@@ -101,6 +104,8 @@ class BatchProcess:
             code = child.wait()
         finally:
             watch.close()
+            assert child.stdout is not None  # noqa: S101 - asked for above
+            child.stdout.close()
         if refusal is not None:
             raise ObservatoryError(refusal)
         if ended is not None:
@@ -218,33 +223,62 @@ class Processor:
         finally:
             lock.release()
 
-    def run_next(self, report: Report, is_cancelled: Callable[[], bool] = lambda: False) -> StoredOrder | None:
-        """Run the oldest waiting order to its end; returns it as it ended, or None when none waits."""
+    def run_next(
+        self,
+        report: Report,
+        is_going: Callable[[], bool] = lambda: False,
+        begun: Begun = lambda stored, batch: None,
+    ) -> StoredOrder | None:
+        """Run the oldest waiting order to its end, while on duty.
+
+        Parameters
+        ----------
+        report : callable
+            Takes every event, in this thread.
+        is_going : callable
+            Whether this Processor goes off duty: the batch is stopped, and its order waits for the next one on duty.
+        begun : callable
+            Told of the order and its batch before the batch begins, in this thread.
+
+        Returns
+        -------
+        StoredOrder or None
+            As it ended, or WAITING when it was put off; None when none waits.
+        """
         for stored in self._orders.waiting():
             if self._orders.take(stored.key):
-                self._run(stored, report, is_cancelled)
+                self._run(stored, report, is_going, begun)
                 return self._orders.by_key(stored.key)
         return None
 
-    def _run(self, stored: StoredOrder, report: Report, is_cancelled: Callable[[], bool]) -> None:
+    def _run(self, stored: StoredOrder, report: Report, is_going: Callable[[], bool], begun: Begun) -> None:
         order, key = stored.order, stored.key
         log.info("Order %s: %s", stored.name, order.request)
         result: dict[str, Any] = {}
         reason: str | None = None
         try:
             batch = self._batch_of(stored)
+            begun(stored, batch)
             status = self._process.run(
                 batch,
                 report,
-                lambda: is_cancelled() or self._orders.is_cancelling(key),
+                lambda: is_going() or self._orders.is_cancelling(key),
                 restart=order.request is Request.RESTART,
             )
+            if status is Status.CANCELLED and is_going() and not self._orders.is_cancelling(key):
+                self._put_off(stored)
+                return
             result = batch_report(self._batches, batch.key)
             state = OrderState(status)
         except ObservatoryError as error:
             log.error("Order %s failed: %s", stored.name, error)
             state, reason = OrderState.FAILED, str(error)
         self._orders.finish(key, state, result, reason)
+
+    def _put_off(self, stored: StoredOrder) -> None:
+        """Nobody cancelled this order, the Processor goes: it is the only one that runs, and it waits again."""
+        self._orders.requeue_orphans()
+        log.info("Order %s is put off: it waits for the next Processor on duty", stored.name)
 
     def _batch_of(self, stored: StoredOrder) -> FileBatch:
         order = stored.order

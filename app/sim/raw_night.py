@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +18,9 @@ from numpy.typing import NDArray
 
 from app.frames.star_catalogue import CatalogueStars, StarCatalogue
 from app.model.frame import FrameKind
-from app.model.settings import Site
+from app.sim.place import CENTRE_DEC_DEG, CENTRE_RA_DEG, NIGHT, OBJECT, SITE
 from app.sim.sky import Camera, Floats, bias_pattern, dark_pattern, flat_pattern, render_light
 
-SITE = Site(name="Cupola example observatory", latitude_deg=28.76, longitude_deg=-17.88, elevation_m=2350.0)
-#: When the first frame begins; the field culminates over the site three hours later, 10 degrees from the zenith.
-NIGHT = datetime(2024, 8, 5, 21, 0, tzinfo=UTC)
-
-#: The Crescent nebula's field in Cygnus, in the Milky Way.
-OBJECT = "NGC 6888"
-CENTRE_RA_DEG, CENTRE_DEC_DEG = 303.03, 38.35
 SHAPE = (768, 1024)
 SCALE_ARCSEC = 4.2
 ROTATION_DEG = 2.5

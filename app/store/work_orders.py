@@ -10,8 +10,17 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.model.errors import FieldProblem, OrderRefused
-from app.model.order_life import ENDED, OrderEnded, StoredOrder, UnknownOrder, may_become
+from app.model.errors import FieldProblem
+from app.model.order_life import (
+    ENDED,
+    NOT_BEGUN,
+    IdTaken,
+    OrderBegun,
+    OrderEnded,
+    StoredOrder,
+    UnknownOrder,
+    may_become,
+)
 from app.model.work_order import OrderState, Request, WorkOrder
 from app.store.engine import Database
 from app.store.tables import WorkOrderRow
@@ -45,7 +54,7 @@ class WorkOrders:
 
         Raises
         ------
-        OrderRefused
+        IdTaken
             If that user gave that id to another order.
         """
         with self.database.writing() as session:
@@ -63,7 +72,7 @@ class WorkOrders:
                 problem = FieldProblem(
                     "id", repr(order.id), f"was given by {order.user} to another order: give a new id"
                 )
-                raise OrderRefused(f"Work order {order.user}/{order.id} refused", (problem,))
+                raise IdTaken(f"Work order {order.user}/{order.id} refused", (problem,))
             return _stored(row), is_new
 
     def waiting(self) -> tuple[StoredOrder, ...]:
@@ -138,13 +147,14 @@ class WorkOrders:
         """
         with self.database.writing() as session:
             row = _row(session, key, is_locked=True)
-            if state not in ENDED or row.state == OrderState.WAITING or not may_become(OrderState(row.state), state):
+            now = OrderState(row.state)
+            if state not in ENDED or now in NOT_BEGUN or not may_become(now, state):
                 raise ValueError(f"Work order {row.user}/{row.id} is {row.state} and cannot end as {state}")
             row.result = result
             self._end(row, state, reason)
 
     def request_cancel(self, key: int) -> OrderState:
-        """Cancel an order that waits, or ask for the end of one that runs; return its state then.
+        """Cancel an order that waits or is held, or ask for the end of one that runs; return its state then.
 
         Raises
         ------
@@ -155,11 +165,31 @@ class WorkOrders:
             row = _row(session, key, is_locked=True)
             if OrderState(row.state) in ENDED:
                 raise OrderEnded(f"Work order {row.user}/{row.id} has ended ({row.state}): there is nothing to cancel")
-            if row.state == OrderState.WAITING:
+            if row.state in NOT_BEGUN:
                 self._end(row, OrderState.CANCELLED, "Cancelled before it began")
             else:
                 row.state = OrderState.CANCELLING.value
             return OrderState(row.state)
+
+    def hold(self, key: int) -> None:
+        """Keep an order that waits from being taken; one that is held stays so.
+
+        Raises
+        ------
+        OrderBegun
+            If it runs or has ended.
+        """
+        self._set_aside(key, OrderState.HELD, "only an order that waits can be held: cancel it instead")
+
+    def release(self, key: int) -> None:
+        """Let a held order wait again, at its old place in the queue; one that waits stays so.
+
+        Raises
+        ------
+        OrderBegun
+            If it runs or has ended.
+        """
+        self._set_aside(key, OrderState.WAITING, "only an order that is held can be released")
 
     def is_cancelling(self, key: int) -> bool:
         """Whether the order's end was asked for."""
@@ -193,6 +223,13 @@ class WorkOrders:
                     row.state = OrderState.WAITING.value
                     row.started_at = None
             return tuple(_stored(row) for row in rows)
+
+    def _set_aside(self, key: int, state: OrderState, remedy: str) -> None:
+        with self.database.writing() as session:
+            row = _row(session, key, is_locked=True)
+            if row.state not in NOT_BEGUN:
+                raise OrderBegun(f"Work order {row.user}/{row.id} is {row.state}: {remedy}")
+            row.state = state.value
 
     def _end(self, row: WorkOrderRow, state: OrderState, reason: str | None) -> None:
         row.state = state.value

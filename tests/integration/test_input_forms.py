@@ -16,11 +16,12 @@ from astropy.io import fits
 from app.frames.fits_io import FrameReader, write_product
 from app.frames.headers import read_header
 from app.frames.readout import readout_of
+from app.frames.world_coordinates import header_wcs
 from app.model.batch import FileBatch
 from app.model.errors import FrameError, ObservatoryError, OutputError
 from app.model.frame import FrameFacts
 from app.model.settings import Settings, Site
-from app.pipeline.measure import header_wcs, measure_file
+from app.pipeline.measure import measure_file
 from app.pipeline.step import CancelToken, Context, Findings
 from app.pipeline.steps.ingest import Ingest
 from app.pipeline.steps.transfer import Transfer, local_path, relative_name, source_files

@@ -18,9 +18,9 @@ import pytest
 from astropy.io import fits
 
 from app.frames.star_catalogue import StarCatalogue
-from app.pipeline.measure import header_wcs
+from app.frames.world_coordinates import header_wcs
 from app.pipeline.sources import detect
-from app.sim.raw_night import NIGHT
+from app.sim.place import NIGHT
 from tests.conftest import CHECKOUT
 from tests.integration.nights import of_kind
 

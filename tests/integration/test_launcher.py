@@ -21,7 +21,7 @@ import json, os, sys
 from importlib.metadata import version
 print(json.dumps({"arguments": sys.argv[1:], "cwd": os.getcwd(), "program": __file__, "tiny": version("tiny")}))
 """
-DOCTOR = "def missing_libraries():\n    return {missing!r}\n"
+DOCTOR = "def missing_packages(*, for_tests):\n    return {missing!r}\n"
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the launcher for Windows is cupola.cmd")
 

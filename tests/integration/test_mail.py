@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from app.bootstrap import SETTINGS_VARIABLE, open_observatory, settings_of
+from app.bootstrap.observatory import SETTINGS_VARIABLE, open_observatory, settings_of
 from app.commands.console import mails
 from app.services.alerts import deliver_due
 from app.store.engine import open_database

@@ -81,6 +81,15 @@ def test_cancelled_order_does_not_run(home: Home, tmp_path: Path) -> None:
     assert "cancelled" in ended.stderr
 
 
+def test_held_order_does_not_run_until_it_is_released(home: Home, tmp_path: Path) -> None:
+    submit(home, ORDER | {"url": str(tmp_path / "empty")})
+    assert home.json("orders", "hold", "Main Module/1")["state"] == "held"
+    assert home.json("orders", "run") == []
+    assert home.json("orders", "release", "1")["state"] == "waiting"
+    assert [ended["id"] for ended in home.json("orders", "run", code=1)] == ["1"]
+    assert "only an order that waits can be held" in home.json("orders", "hold", "1", code=1)["error"]
+
+
 def test_order_that_is_no_json(home: Home) -> None:
     refusal = home.json("orders", "submit", "-", stdin="calibrate, please", code=1)
     assert "no JSON" in refusal["reason"]
@@ -107,9 +116,9 @@ def test_every_failure_is_one_json_value_too(home: Home, tmp_path: Path) -> None
     with FileLock(demo_lock):
         assert "running already" in error("demo")
     assert "bias, dark" in error("inspect", str(tmp_path), "--as", "unsure", code=2)
-    home.settings("[dome]\n")
+    home.settings("[roof]\n")
     assert "exist already" in error("settings", "init")
-    assert "dome" in error("orders", "list")
+    assert "roof" in error("orders", "list")
 
 
 def test_inspect_heeds_an_operator_and_makes_no_database(home: Home, tmp_path: Path) -> None:

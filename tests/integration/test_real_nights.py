@@ -14,7 +14,7 @@ from astropy.io import fits
 from astropy.nddata import CCDData
 from scipy.spatial import cKDTree
 
-from app.pipeline.measure import header_wcs
+from app.frames.world_coordinates import header_wcs
 from app.pipeline.sources import detect
 from tests.integration.nights import Home, of_kind
 

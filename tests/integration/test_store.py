@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import event, insert, make_url, select
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from app.bootstrap import lock_file
+from app.bootstrap.observatory import lock_file
 from app.model.batch import NewCombination, ProductKind
 from app.model.errors import OrderRefused, StoreError, UnknownBatch
 from app.model.frame import FrameFacts
-from app.model.order_life import OrderEnded, UnknownOrder
+from app.model.order_life import OrderBegun, OrderEnded, UnknownOrder
 from app.model.records import LogEntry
 from app.model.work_order import OrderState, parse_work_order
 from app.store.batches import Batches
@@ -169,6 +169,39 @@ class TestWorkOrders:
         assert not orders.is_cancelling(key)
         with pytest.raises(OrderEnded, match=r"Ada/1 has ended \(cancelled\): there is nothing to cancel"):
             orders.request_cancel(key)
+
+    def test_a_held_order_is_not_taken_until_it_is_released_to_its_old_place(self, orders):
+        first, second = (orders.add(order(number), NOW + timedelta(seconds=int(number)))[0].key for number in "12")
+        orders.hold(first)
+        orders.hold(first)
+
+        assert orders.by_key(first).state is OrderState.HELD
+        assert [stored.key for stored in orders.waiting()] == [second]
+        assert not orders.take(first)
+        assert orders.requeue_orphans() == ()
+        with pytest.raises(ValueError, match="is held and cannot end as cancelled"):
+            orders.finish(first, OrderState.CANCELLED, {}, None)
+
+        orders.release(first)
+        orders.release(first)
+        assert [stored.key for stored in orders.waiting()] == [first, second]
+        assert orders.take(first)
+
+    def test_a_held_order_is_cancelled_at_once(self, orders):
+        key = orders.add(order(), NOW)[0].key
+        orders.hold(key)
+
+        assert orders.request_cancel(key) is OrderState.CANCELLED
+        assert orders.by_key(key).reason == "Cancelled before it began"
+
+    def test_an_order_that_has_begun_is_neither_held_nor_released(self, orders):
+        key = orders.add(order(), NOW)[0].key
+        orders.take(key)
+
+        with pytest.raises(OrderBegun, match="Ada/1 is running: only an order that waits can be held: cancel it"):
+            orders.hold(key)
+        with pytest.raises(OrderBegun, match="Ada/1 is running: only an order that is held can be released"):
+            orders.release(key)
 
     def test_orders_of_a_killed_processor_wait_again(self, orders):
         running, cancelling, sky = (

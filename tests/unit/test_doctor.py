@@ -9,7 +9,17 @@ import sys
 import pytest
 from packaging.requirements import Requirement
 
-from app.commands.doctor import Finding, describe, examine, free_disk, missing_libraries, packages, required, run
+from app.commands.doctor import (
+    Finding,
+    describe,
+    examine,
+    free_disk,
+    missing_libraries,
+    missing_packages,
+    packages,
+    required,
+    run,
+)
 from app.model.errors import StoreError
 
 
@@ -89,3 +99,9 @@ def test_doctor_makes_no_database(tmp_path, monkeypatch, capsys):
 def test_doctor_imports_no_qt():
     code = "import sys, app.commands.doctor; app.commands.doctor.examine(); sys.exit('PySide6' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_tests_need_a_display_of_their_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    without, with_tests = missing_packages(for_tests=False), missing_packages(for_tests=True)
+    assert with_tests == (*without, "xvfb", "openbox")

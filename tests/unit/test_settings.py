@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.bootstrap import settings_of
+from app.bootstrap.observatory import settings_of
 from app.model.errors import SettingsRefused
 from app.model.settings import MAIL_PASSWORD_VARIABLE, Camera, Mail, Settings, parse_settings
 from app.paths import resource

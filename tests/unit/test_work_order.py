@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.model.errors import FieldProblem, OrderRefused
-from app.model.work_order import Request, SourceRefused, parse_work_order, source_of_url
+from app.model.work_order import (
+    DEEPEST_ORDER,
+    LARGEST_ORDER,
+    NoJson,
+    Request,
+    SourceRefused,
+    decode_order,
+    parse_work_order,
+    source_of_url,
+)
 
 CALIBRATE = {
     "id": "1",
@@ -116,6 +126,36 @@ def test_calibration_needs_a_url_and_resume_a_batch() -> None:
 @pytest.mark.parametrize("payload", [None, [], "order", 5])
 def test_what_is_no_object_is_refused(payload: Any) -> None:
     assert set(problems(payload)) == {"order"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_order_is_read_in_every_encoding_of_json(encoding: str) -> None:
+    text = json.dumps(CALIBRATE | {"note": "ž"}, ensure_ascii=False)
+    assert decode_order(text.encode(encoding)) == CALIBRATE | {"note": "ž"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "remedy"),
+    [
+        (b"calibrate, please", "is no JSON"),
+        (b"", "is no JSON"),
+        (b"\xff\x00\xfe", "is no JSON"),
+        (b"1" * 5000, "is no JSON"),
+        (b"[" * 100_000, "is nested too deeply"),
+        (b'[{"a": ' * 50 + b"[1]" + b"}]" * 50, "is nested too deeply"),
+        (b" " * LARGEST_ORDER + b"1", "is too large"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_the_reason(sent: bytes, remedy: str) -> None:
+    with pytest.raises(NoJson) as refused:
+        decode_order(sent)
+    (problem,) = refused.value.problems
+    assert problem.field == "order"
+    assert problem.remedy.startswith(remedy)
+
+
+def test_order_may_be_a_hundred_deep() -> None:
+    assert decode_order(b"[" * DEEPEST_ORDER + b"]" * DEEPEST_ORDER)
 
 
 def test_file_url_is_a_path() -> None:

@@ -1,20 +1,18 @@
-"""Builds stores and services from the settings, and says how to start a child of our own; knows no Qt."""
+"""Builds stores and services from the settings."""
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import os
-import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from time import monotonic
 
-from app.model.clock import Clock, NightClock, SystemClock
-from app.model.errors import FieldProblem, ObservatoryError, SettingsRefused
+from app.bootstrap.night import sky_clock
+from app.bootstrap.program import own_command
+from app.model.clock import Clock
+from app.model.errors import FieldProblem, SettingsRefused
 from app.model.settings import MAIL_PASSWORD_VARIABLE, Settings, parse_settings
 from app.paths import user_data_folder, user_settings_file
 from app.services.front_desk import FrontDesk
@@ -28,8 +26,6 @@ from app.store.work_orders import WorkOrders
 
 #: Environment variable by which a program and its children use another settings file.
 SETTINGS_VARIABLE = "CUPOLA_SETTINGS"
-#: Environment variable by which a program and its children share the clock of the embedded night, see `begin_night`.
-NIGHT_VARIABLE = "CUPOLA_NIGHT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +93,6 @@ def lock_file(database: Database, name: str) -> Path:
     return user_data_folder() / f"{digest}.{name}.lock"
 
 
-def begin_night(starts_at: datetime) -> None:
-    """From now on this program and its children live in the embedded night; the monotonic clock is theirs in common."""
-    os.environ[NIGHT_VARIABLE] = f"{starts_at.isoformat()} {monotonic()}"
-
-
 @contextmanager
 def open_observatory() -> Iterator[Observatory]:
     """Open everything by the settings file in use, and close it at the end.
@@ -115,7 +106,7 @@ def open_observatory() -> Iterator[Observatory]:
     """
     file = settings_file()
     settings = settings_of(file)
-    clock = _clock()
+    clock = sky_clock()
     database = open_database(database_url(settings), clock)
     try:
         batches, orders, journal = Batches(database), WorkOrders(database), Journal(database)
@@ -136,34 +127,6 @@ def open_observatory() -> Iterator[Observatory]:
         )
     finally:
         database.close()
-
-
-def own_command(*arguments: str) -> tuple[str, ...]:
-    """How to start a child of this program."""
-    if getattr(sys, "frozen", False):
-        return (sys.executable, *arguments)
-    return (sys.executable, "-P", "-m", "app", *arguments)
-
-
-def operator() -> str:
-    """Who acts, for the journal: the operating system's user."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
-
-
-def _clock() -> Clock:
-    night = os.environ.get(NIGHT_VARIABLE)
-    if not night:
-        return SystemClock()
-    try:
-        starts_at, _, began = night.partition(" ")
-        return NightClock(datetime.fromisoformat(starts_at), float(began))
-    except ValueError as error:
-        raise ObservatoryError(
-            f"{NIGHT_VARIABLE} is {night!r}, but is a time and a monotonic time, set by the example night: unset it"
-        ) from error
 
 
 def _rejections() -> Collection[str]:

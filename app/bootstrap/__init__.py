@@ -1,0 +1,1 @@
+"""Builds what is on duty from the settings, and starts children of our own; knows no Qt."""

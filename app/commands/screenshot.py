@@ -1,0 +1,126 @@
+"""`cupola screenshot`: the window on the embedded observatory, at one moment of a fixed night, without a display."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from app import __version__
+from app.bootstrap.embedded import start_simulator
+from app.bootstrap.night import NIGHT_VARIABLE, begin_picture
+from app.bootstrap.observatory import SETTINGS_VARIABLE, open_observatory
+from app.commands import demo
+from app.commands.console import BAD_USAGE, DONE, ProgressLine, refuse, say
+from app.model.errors import ObservatoryError
+from app.model.work_order import Request
+from app.paths import user_data_folder
+from app.sim.place import NIGHT
+
+if TYPE_CHECKING:
+    from app.bootstrap.station import Station
+
+#: The pictures show this moment.
+MOMENT = NIGHT + timedelta(minutes=37, seconds=12)
+#: Free disk space that the pictures show: the real one would make each another picture.
+FREE_BYTES = 1_800_000_000_000
+_LEAST_SIZE = (1024, 600)
+
+#: What is in the queue of the pictures: name, right ascension and declination in degrees.
+_TARGETS = (
+    ("NGC 6888", 303.03, 38.35),
+    ("M 57", 283.40, 33.03),
+    ("NGC 6946", 308.72, 60.15),
+    ("M 33", 23.46, 30.66),
+    ("M 8", 270.92, -24.38),
+)
+
+
+def run(out: Path, size: str, page: str, theme: str) -> int:
+    """Write the picture; the first one needs about a minute, for the example night is calibrated for it."""
+    wanted = re.fullmatch(r"(\d{3,5})x(\d{3,5})", size)
+    if wanted is None or any(int(n) < least for n, least in zip(wanted.groups(), _LEAST_SIZE, strict=True)):
+        least = "x".join(map(str, _LEAST_SIZE))
+        return refuse(f"size {size!r} is none: write it as 1920x1080, {least} at least", as_json=False, code=BAD_USAGE)
+    os.environ |= {"QT_QPA_PLATFORM": "offscreen", "QT_SCALE_FACTOR": "1", "QT_FONT_DPI": "96"}
+    from app import picture  # Qt: only now is the platform settled
+    from app.widgets.theme import THEMES
+
+    names = {name.lower(): name for name in picture.PAGES}
+    if page.lower() not in names or theme not in THEMES:
+        pages, themes = ", ".join(picture.PAGES), ", ".join(THEMES)
+        sentence = f"page {page!r} or theme {theme!r} is none: pages are {pages}; themes are {themes}"
+        return refuse(sentence, as_json=False, code=BAD_USAGE)
+    folder = user_data_folder() / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        _prepare(folder)
+        width, height = (int(n) for n in wanted.groups())
+        image = picture.taken(_station, width, height, names[page.lower()], theme)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if not image.save(str(out)):
+        raise ObservatoryError(
+            f"{out} cannot be written as a picture: give a name that ends in .png, where you may write"
+        )
+    print(out)
+    return DONE
+
+
+def _prepare(folder: Path) -> None:
+    """The example night, calibrated in picture time; made once for each version."""
+    made = folder / "made-by"
+    if made.exists() and made.read_text(encoding="utf-8") == __version__:
+        os.environ[SETTINGS_VARIABLE] = str(folder / "settings.toml")
+        return
+    shutil.rmtree(folder)
+    folder.mkdir()
+    demo.prepare(folder)
+    say("SIMULATED: calibrating it, once; later pictures take seconds ...")
+    begin_picture(NIGHT + timedelta(minutes=5), 20.0)
+    with open_observatory() as observatory:
+        observatory.front_desk.take_in(demo.calibration_order(folder), "demo")
+        begin_picture(NIGHT + timedelta(minutes=6), 0.25)  # for the child
+        with observatory.processor.on_duty(), ProgressLine() as report:
+            observatory.processor.run_next(report)
+        for number, (name, ra_deg, dec_deg) in enumerate(_TARGETS, start=2):
+            observatory.front_desk.take_in(_observation(str(number), name, ra_deg, dec_deg), "demo")
+        observatory.front_desk.hold("5", "demo")
+    made.write_text(__version__, encoding="utf-8")
+
+
+def _observation(order_id: str, name: str, ra_deg: float, dec_deg: float) -> dict[str, Any]:
+    return {
+        "id": order_id,
+        "request": str(Request.OBSERVE),
+        "user": "demo",
+        "datetime": f"{NIGHT:%Y-%m-%dT%H:%M:%S}",
+        "object": name,
+        "ra": ra_deg,
+        "dec": dec_deg,
+        "priority": None,
+    }
+
+
+@contextmanager
+def _station() -> Iterator[Station]:
+    """The observatory of the picture, in which time stands still."""
+    from app.bootstrap.station import open_station, simulated_devices
+
+    begin_picture(MOMENT, 0.0)
+    simulator = start_simulator(os.environ[NIGHT_VARIABLE], "--frozen", "--idle", "60")
+    try:
+        with (
+            open_observatory() as observatory,
+            open_station(observatory, simulated_devices(simulator), port=0) as station,
+        ):
+            yield station
+    finally:
+        with suppress(OSError):
+            simulator.end()

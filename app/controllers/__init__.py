@@ -1,0 +1,1 @@
+"""Qt without paint: objects that ask services and emit values."""

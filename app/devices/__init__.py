@@ -1,0 +1,1 @@
+"""Devices on the wire: the only room that speaks Alpaca."""

@@ -1,0 +1,181 @@
+"""Start-up and ordered shutdown of the window.
+
+The window is painted first; what is slow to import or to open comes in a thread of its own, `Duty`, which holds the
+observatory open until the window is done with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QThread, QTimer, Signal
+from PySide6.QtWidgets import QApplication
+
+from app.controllers.window_memory import WindowMemory
+from app.model.errors import ObservatoryError
+from app.model.strip import Severity
+from app.paths import user_data_folder
+from app.widgets import theme
+from app.widgets.control_panel import ControlPanel
+
+if TYPE_CHECKING:
+    from app.bootstrap.station import Station
+    from app.wiring.station import Connections
+
+log = logging.getLogger(__name__)
+
+Opening = Callable[[], AbstractContextManager["Station"]]
+
+
+class Session(QObject):
+    """The window from its first paint to its end.
+
+    Attributes
+    ----------
+    panel : ControlPanel
+        What is seen.
+    connections : Connections or None
+        Between panel and observatory; None until that is open.
+    """
+
+    connected = Signal()  #: The observatory is open, and every page shows it.
+
+    def __init__(self, application: QApplication, opening: Opening, memory_file: Path | None = None) -> None:
+        super().__init__()
+        self._application = application
+        self.panel = ControlPanel(application)
+        self.connections: Connections | None = None
+        self._is_closing = False
+        self._duty = Duty(opening)
+        self._duty.ready.connect(self._connect)
+        self._duty.failed.connect(self._show_failure)
+        self._duty.finished.connect(self._finish)
+        self.panel.stop.pressed.connect(self._stop_everything)
+        self.panel.window.close_requested.connect(self.close)
+        self._memory = None if memory_file is None else WindowMemory(memory_file, self.panel.window.view_state, self)
+        if self._memory is not None:
+            self.panel.window.restore_view(self._memory.recall())
+            self.panel.window.view_changed.connect(self._memory.note)
+
+    def show(self) -> None:
+        """Show the windows, then begin to open the observatory."""
+        self.panel.show()
+        QTimer.singleShot(0, self._duty.start)
+
+    def close(self) -> None:
+        """Begin the shutdown, once; the windows close when it is done."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        if self._memory is not None:
+            self._memory.write()
+        if self.connections is None:
+            self._duty.leave()
+        else:
+            self.connections.close(self._duty.leave)
+
+    def _connect(self, station: Station) -> None:
+        from app.wiring.station import connect_station
+
+        self.connections = connect_station(self.panel, station)
+        self.connected.emit()
+
+    def _stop_everything(self) -> None:
+        if self.connections is None:
+            self.panel.stop.set_notice("not connected: use the hardware stop", True)
+        else:
+            self.connections.stop_everything()
+
+    def _show_failure(self, sentence: str) -> None:
+        self.panel.window.show_banner(sentence, Severity.ALARM, "start")
+
+    def _finish(self) -> None:
+        if self._is_closing:
+            self.panel.close()
+            self._application.quit()
+
+
+class Duty(QThread):
+    """Opens the observatory and holds it open until it may be left."""
+
+    ready = Signal(object)  #: The Station.
+    failed = Signal(str)  #: Why there is none, in one sentence.
+
+    def __init__(self, opening: Opening) -> None:
+        super().__init__()
+        self._opening = opening
+        self._may_leave = threading.Event()
+
+    def run(self) -> None:
+        """Open, wait, close."""
+        try:
+            import app.wiring.station  # noqa: F401 - slow to import: here, not in the GUI thread
+
+            with self._opening() as station:
+                self.ready.emit(station)
+                self._may_leave.wait()
+        except ObservatoryError as error:
+            log.error("%s", error)
+            self.failed.emit(str(error))
+        except Exception as error:
+            log.exception("The observatory could not be opened, or not be closed")
+            self.failed.emit(f"Cupola failed at its start: {error}: see the log")
+
+    def leave(self) -> None:
+        """Let the observatory be closed."""
+        self._may_leave.set()
+
+
+def run() -> int:
+    """Open the control panel on the observatory of the settings; returns when it was closed."""
+    _log_bugs()
+    application = application_with_theme("dark")
+    session = Session(application, _of_settings, user_data_folder() / "window.json")
+    signal.signal(signal.SIGINT, lambda *_: session.close())
+    signal.signal(signal.SIGTERM, lambda *_: session.close())
+    session.show()
+    return application.exec()
+
+
+@contextmanager
+def _of_settings() -> Iterator[Station]:
+    """Open what the settings name."""
+    from app.bootstrap.observatory import open_observatory  # slow to import: in the thread that opens it
+    from app.bootstrap.station import open_station
+
+    with open_observatory() as observatory, open_station(observatory) as station:
+        yield station
+
+
+def application_with_theme(name: str) -> QApplication:
+    """The application; it ends when the shutdown is done, not when a window closes."""
+    existing = QApplication.instance()
+    application = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])
+    application.setApplicationName("Cupola")
+    application.setDesktopFileName("cupola")
+    application.setQuitOnLastWindowClosed(False)
+    theme.apply(application, name)
+    return application
+
+
+def _log_bugs() -> None:
+    """What nobody caught ends in the log, whole."""
+
+    def log_it(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        log.critical("Bug", exc_info=(kind, error, trace))
+
+    def log_it_of_thread(caught: Any) -> None:
+        log.critical(
+            "Bug in thread %s", caught.thread, exc_info=(caught.exc_type, caught.exc_value, caught.exc_traceback)
+        )
+
+    sys.excepthook = log_it
+    threading.excepthook = log_it_of_thread

@@ -1,0 +1,83 @@
+"""Devices for *connect your observatory*: looked for on the network, and tried out before they are saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.devices.discovery import devices_of, discover
+from app.devices.dome import AlpacaDome
+from app.devices.mount import AlpacaMount
+from app.devices.safety import AlpacaSafety
+from app.devices.weather import AlpacaWeather
+from app.model.found_device import FoundDevice
+from app.model.wording import azimuth_text
+
+#: How long a search waits for answers, seconds.
+SEARCH_S = 2.0
+
+
+def everywhere(report: Callable[[str], None]) -> tuple[FoundDevice, ...]:
+    """Every device of this network; `report` takes sentences about how it goes."""
+    return discover(SEARCH_S, report)
+
+
+def at(server: str) -> tuple[FoundDevice, ...]:
+    """Every device of one server; raises `DeviceError` when it does not say."""
+    return devices_of(server)
+
+
+def try_device(kind: str, server: str, number: int) -> str:
+    """Read a device once, and say in a sentence what it gave; nothing is commanded.
+
+    Raises
+    ------
+    DeviceError
+        It cannot be read, and why.
+    """
+    return f"{server}/{number}: {_TRIALS[kind](server, number)}"
+
+
+def _try_dome(server: str, number: int) -> str:
+    dome = AlpacaDome(server, number)
+    try:
+        facts, sample = dome.connect(), dome.read()
+    finally:
+        dome.close()
+    return f"{facts.name} is at {azimuth_text(sample.azimuth_deg)}, its shutter is {sample.shutter or 'none'}"
+
+
+def _try_mount(server: str, number: int) -> str:
+    mount = AlpacaMount(server, number)
+    try:
+        sample = mount.read()
+    finally:
+        mount.close()
+    return f"the mount points to azimuth {azimuth_text(sample.azimuth_deg)}"
+
+
+def _try_safety_monitor(server: str, number: int) -> str:
+    monitor = AlpacaSafety(server, number)
+    try:
+        is_safe = monitor.read()
+    finally:
+        monitor.close()
+    return "it says safe" if is_safe else "it says UNSAFE"
+
+
+def _try_weather(server: str, number: int) -> str:
+    station = AlpacaWeather(server, number)
+    try:
+        weather = station.read()
+    finally:
+        station.close()
+    wind = "no wind" if weather.wind_m_s is None else f"wind {weather.wind_m_s:.1f} m/s"
+    humidity = "no humidity" if weather.humidity_percent is None else f"humidity {weather.humidity_percent:.0f} %"
+    return f"it gives {wind}, {humidity}"
+
+
+_TRIALS: dict[str, Callable[[str, int], str]] = {
+    "dome": _try_dome,
+    "mount": _try_mount,
+    "safety_monitor": _try_safety_monitor,
+    "weather": _try_weather,
+}

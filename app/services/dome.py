@@ -1,0 +1,641 @@
+"""The dome's truth: readings with ages, commands followed to their final state, STOP past every queue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import count
+from time import monotonic
+from typing import Any, Protocol, TypeVar, assert_never
+
+from app.model.angles import AzimuthRefused, parse_azimuth_deg
+from app.model.clock import Clock
+from app.model.dome import (
+    ClosedBy,
+    DeviceError,
+    DeviceUnreachable,
+    DomeFacts,
+    DomeRefused,
+    DomeSample,
+    DomeState,
+    DomeWish,
+    Move,
+    Phase,
+    ShutterState,
+    WishKind,
+)
+from app.model.errors import ObservatoryError
+from app.model.ports import DomeClient
+from app.model.reading import FRESH_S, NEVER_READ, Reading
+from app.model.settings import Dome
+from app.services.dome_moves import SHUTTER_WISHES, Follow, is_at_rest, named
+from app.services.lanes import Lane
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Writes a row of the journal: who, what, subject, detail as JSON. May block.
+Record = Callable[[str, str, str, dict[str, Any]], None]
+
+#: An unconfirmed STOP is sent again after so long, and given up after so long.
+STOP_AGAIN_S = 2.0
+STOP_NOTICE_S = 5.0
+
+_AT_REST_S = 1.0
+_BACK_OFF_S = (1.0, 2.0, 5.0)
+_FIRST_POLL_S = 5.0
+_CLOSE_LANES_S = 3.0
+_KEPT_MOVES = 64
+#: A STOP whose connection broke sooner than this was not heard: it is sent once more at once.
+_BROKEN_AT_ONCE_S = 0.5
+
+
+class WarmDomeClient(DomeClient, Protocol):
+    """A dome on the wire whose connection can be opened before it is needed."""
+
+    def warm(self) -> None:
+        """Open the connection; nothing is sent, and nothing is raised when it cannot be."""
+        ...
+
+
+@dataclass(slots=True)
+class _Command:
+    """A command, and its end for those who wait."""
+
+    follow: Follow
+    ended: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class _Stop:
+    """A STOP that is not confirmed: since when, and the newest press and answer."""
+
+    number: int
+    who: str
+    pressed_s: float
+    answered_s: float | None = None
+    is_given_up: bool = False
+
+
+class _Clients:
+    """Clients for calls at the same time: an idle one if there is one, else a new one."""
+
+    def __init__(self, connect: Callable[[], WarmDomeClient]) -> None:
+        self._connect = connect
+        self._idle = deque([connect()])
+        self._is_closed = False
+
+    def use(self, function: Callable[[WarmDomeClient], T]) -> T:
+        """Call a function with a client that nobody else uses."""
+        try:
+            client = self._idle.pop()
+        except IndexError:
+            client = self._connect()
+        try:
+            return function(client)
+        finally:
+            self._idle.append(client)
+            if self._is_closed:
+                self.close()
+
+    def warm(self) -> None:
+        """Open a connection before it is needed."""
+        self.use(lambda client: client.warm())
+
+    def close(self) -> None:
+        """Let the idle connections go, and those in use after their call."""
+        self._is_closed = True
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+
+
+class DomeService:
+    """One dome, in the one process that owns it.
+
+    All methods but `stop`, `close_now`, `state` and `subscribe` belong to the thread of the service loop.
+
+    Parameters
+    ----------
+    connect : callable
+        Makes a client that has not asked the server yet; each lane has its own.
+    settings : app.model.settings.Dome
+        Geometry, tolerance and watchdogs.
+    journal : callable
+        Writes a row; it may block, and its failures are logged.
+    clock : Clock
+        Monotonic for ages and watchdogs, UTC for the readings.
+    server : str
+        ``HOST:PORT/device``, for people.
+    is_ours : bool
+        Whether a nonce proved that it is the simulator that this program started.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], WarmDomeClient],
+        settings: Dome,
+        journal: Record,
+        clock: Clock,
+        *,
+        server: str,
+        is_ours: bool,
+    ) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._clock = clock
+        self._state = DomeState(
+            server=server,
+            is_ours=is_ours,
+            slit_width_deg=settings.slit_width_deg,
+            park_deg=settings.park_deg,
+            home_deg=settings.home_deg,
+            fresh_s=max(FRESH_S, 3.0 * settings.poll_s),
+        )
+        self._poll_lane = Lane("dome-poll")
+        self._command_lane = Lane("dome-command")
+        self._stop_lane = Lane("dome-stop", threads=32)
+        self._close_lane = Lane("dome-close", threads=4)
+        self._journal_lane = Lane("dome-journal")
+        self._poll_client, self._command_client = connect(), connect()
+        self._stop_clients, self._close_clients = _Clients(connect), _Clients(connect)
+        self._listeners: tuple[Callable[[DomeState], None], ...] = ()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._runner: asyncio.Task[Any] | None = None
+        self._wake = asyncio.Event()
+        self._was_polled = asyncio.Event()
+        self._numbers = count(1)
+        self._commands: dict[int, _Command] = {}
+        self._last_move: Move | None = None
+        self._stop: _Stop | None = None
+        self._dropped_below = 0  # commands up to this number are not sent any more: STOP came after them
+        self._open_dropped_below = 0  # OPEN likewise: CLOSE came after it
+        self._is_connected = False
+        self._failures = 0
+        self._failed_s = 0.0
+        self._closing_seen = False
+        self._is_shut_down = False
+
+    @property
+    def state(self) -> DomeState:
+        """Everything that is known now; from any thread."""
+        return self._state
+
+    def subscribe(self, listener: Callable[[DomeState], None]) -> Callable[[], None]:
+        """Have each new state handed to a listener, on the loop's thread; return what ends that."""
+        self._listeners = (*self._listeners, listener)
+
+        def unsubscribe() -> None:
+            self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+        return unsubscribe
+
+    async def run(self) -> None:
+        """Read the dome until cancelled; no failure ends it."""
+        self._loop, self._runner = asyncio.get_running_loop(), asyncio.current_task()
+        while True:
+            self._wake.clear()
+            try:
+                facts, sample, asked_s = await self._poll_lane.call(self._read)
+            except DeviceError as error:
+                self._failed(str(error))
+            except Exception:
+                log.exception("Bug while the dome was read")
+                self._failed("The dome is not read because of a bug, which the log has: restart Cupola")
+            else:
+                self._taken(facts, sample, asked_s)
+            self._was_polled.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pause_s()):  # wait_for of Python 3.11 may swallow a cancellation
+                    await self._wake.wait()
+
+    async def first_poll(self, timeout_s: float = _FIRST_POLL_S) -> DomeState:
+        """Wait until the dome was read, or could not be; return what is known then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._was_polled.wait()
+        return self._state
+
+    async def ask(self, wish: DomeWish, who: str) -> Move:
+        """Pass a wish to the dome.
+
+        A new turn takes the place of a running one, a new wish for the shutter that of the one before.
+
+        Parameters
+        ----------
+        wish : DomeWish
+            CLOSE is always sent; the others only while the dome is read.
+        who : str
+            For the journal.
+
+        Returns
+        -------
+        Move
+            As the device accepted it, or further.
+
+        Raises
+        ------
+        DomeRefused
+            If the wish is not passed on; the sentence says what clears the way.
+        DeviceError
+            If the dome did not accept it, or did not answer: then it may move all the same.
+        """
+        self._loop = self._loop or asyncio.get_running_loop()
+        move, answer = self._issue(await self._checked(wish), who)
+        await asyncio.shield(asyncio.wrap_future(answer))  # who stops waiting withdraws nothing
+        return self._commands[move.number].follow.move
+
+    async def final(self, move: Move, timeout_s: float | None = None) -> Move:
+        """Wait for the end of a move; after `timeout_s` return it as it is then."""
+        command = self._commands.get(move.number)
+        if command is None:
+            return move
+        await asyncio.wait({command.ended}, timeout=timeout_s)
+        return command.follow.move
+
+    def stop(self, who: str) -> Future[None]:
+        """Stop everything that moves; from any thread, past every queue, without waiting for anything.
+
+        Returns
+        -------
+        Future
+            Of `concurrent.futures`; done when the dome answered, with its `DeviceError` if it refused. Whether it
+            stands still is seen in the state: the move is STOPPED, or there is a `stop_notice`.
+        """
+        number, pressed_s = next(self._numbers), self._clock.monotonic()
+        self._dropped_below = number
+        self._on_loop(self._stop_pressed, number, who, pressed_s)  # waits for nothing, and must come before the answer
+        return self._send_stop(number, who, pressed_s)
+
+    def close_now(self, who: str) -> Future[None]:
+        """Close the shutter; from any thread, past every queue; the future is as that of `stop`."""
+        return self._issue(DomeWish(WishKind.CLOSE), who)[1]
+
+    async def shut_down(self) -> None:
+        """End the polling and the lanes within seconds; the dome stays as it is, and no command is sent.
+
+        A second call does nothing.
+        """
+        if self._is_shut_down:
+            return
+        self._is_shut_down = True
+        self._dropped_below = next(self._numbers)
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.wait({self._runner}, timeout=1.0)
+        self._poll_lane.submit(self._poll_client.close)
+        self._command_lane.submit(self._command_client.close)
+        self._stop_lane.submit(self._stop_clients.close)
+        self._close_lane.submit(self._close_clients.close)
+        lanes = (self._poll_lane, self._command_lane, self._stop_lane, self._close_lane)
+        await asyncio.gather(*(lane.close(_CLOSE_LANES_S) for lane in lanes))
+        await self._journal_lane.close(_CLOSE_LANES_S)
+
+    # Polling
+
+    def _read(self) -> tuple[DomeFacts | None, DomeSample, float]:
+        """Read in the poll lane, and connect before where that is due."""
+        facts = None if self._is_connected else self._poll_client.connect()
+        asked_s = self._clock.monotonic()
+        return facts, self._poll_client.read(), asked_s
+
+    def _taken(self, facts: DomeFacts | None, sample: DomeSample, asked_s: float) -> None:
+        now_s = self._clock.monotonic()
+        if self._failures:
+            log.info("The dome at %s is read again, after %.0f s", self._state.server, now_s - self._failed_s)
+        self._is_connected, self._failures = True, 0
+        self._warm()
+
+        def reading(value: T | None) -> Reading[T]:
+            return NEVER_READ if value is None else Reading(value, asked_s, self._clock.utc())
+
+        self._state = replace(
+            self._state,
+            facts=facts or self._state.facts,
+            failure=None,
+            azimuth_deg=reading(sample.azimuth_deg),
+            shutter=reading(sample.shutter),
+            is_slewing=reading(sample.is_slewing),
+            is_at_park=reading(sample.is_at_park),
+            is_at_home=reading(sample.is_at_home),
+            closed_by=self._closed_by(sample.shutter),
+            latency_s=now_s - asked_s,
+        )
+        self._confirm_stop(sample, asked_s)
+        for command in self._open_commands():
+            seen = command.follow if self._stop else command.follow.seen(sample, asked_s, self._settings)
+            self._follow(command, seen.at(now_s, self._settings))
+        self._publish()
+
+    def _failed(self, why: str) -> None:
+        """Keep the values: they age; what was proven before the server was lost is not proven any more."""
+        now_s = self._clock.monotonic()
+        if not self._failures:
+            self._failed_s = now_s
+            log.warning("The dome is not read: %s", why)
+        self._failures += 1
+        self._is_connected = self._closing_seen = False
+        old = self._state
+        self._state = replace(
+            old,
+            failure=why,
+            azimuth_deg=old.azimuth_deg.failed(why),
+            shutter=old.shutter.failed(why),
+            is_slewing=old.is_slewing.failed(why),
+            is_at_park=old.is_at_park.failed(why),
+            is_at_home=old.is_at_home.failed(why),
+            closed_by=None,
+        )
+        for command in self._open_commands():
+            self._follow(command, command.follow.at(now_s, self._settings))
+        self._publish()
+
+    def _closed_by(self, shutter: ShutterState | None) -> ClosedBy | None:
+        """Whose word it is that the shutter is closed: a whole closing motion that was seen, or the driver's alone."""
+        if shutter is ShutterState.CLOSED:
+            return ClosedBy.MOTION if self._closing_seen else ClosedBy.DRIVER
+        self._closing_seen = shutter is ShutterState.CLOSING
+        return None
+
+    def _warm(self) -> None:
+        """Keep the connections of STOP and CLOSE open: neither shall wait for a name server or a handshake."""
+        self._stop_lane.submit(self._stop_clients.warm)
+        self._close_lane.submit(self._close_clients.warm)
+
+    def _pause_s(self) -> float:
+        if self._failures:
+            return _BACK_OFF_S[min(self._failures, len(_BACK_OFF_S)) - 1]
+        is_busy = self._stop is not None or self._open_commands() or self._state.is_moving(self._clock.monotonic())
+        return self._settings.poll_s if is_busy else max(self._settings.poll_s, _AT_REST_S)
+
+    # Commands
+
+    async def _checked(self, wish: DomeWish) -> DomeWish:
+        """The wish if it may be sent."""
+        if wish.kind is WishKind.CLOSE:
+            return wish
+        if wish.kind is WishKind.GOTO:
+            try:
+                wish = replace(wish, azimuth_deg=parse_azimuth_deg(wish.azimuth_deg))
+            except AzimuthRefused as error:
+                raise DomeRefused(str(error)) from error
+        what, server = named(wish), self._state.server
+        if wish.kind is WishKind.OPEN and not self._state.is_ours and wish.override is None:
+            raise DomeRefused(
+                f"{what} is refused: {server} is not the simulator that Cupola started, and no interlock guards it "
+                "yet; look at sky and dome, then give an override as NAME: REASON"
+            )
+        state = await self.first_poll()
+        if not state.is_connected(self._clock.monotonic()):
+            why = state.failure or "it was never read"
+            raise DomeRefused(f"{what} is refused: the dome at {server} is not read ({why}); CLOSE and STOP are sent")
+        if self._stop is not None and not self._stop.is_given_up:
+            raise DomeRefused(f"{what} is refused: STOP is not confirmed yet; wait until the dome stands still")
+        if state.facts is not None and not _can(state.facts, wish.kind):
+            raise DomeRefused(f"{what} is refused: the dome at {server} cannot do that; do it by hand")
+        return wish
+
+    def _issue(self, wish: DomeWish, who: str) -> tuple[Move, Future[None]]:
+        """Send a command through its lane, and follow it; from any thread."""
+        move = Move(next(self._numbers), wish, who, self._clock.monotonic())
+        before = self._values()
+        self._on_loop(self._begin, move)
+        if wish.kind is WishKind.CLOSE:
+            self._open_dropped_below = move.number
+            answer = self._close_lane.submit(lambda: self._close_clients.use(lambda client: self._send(client, move)))
+        else:
+            answer = self._command_lane.submit(lambda: self._send(self._command_client, move))
+        answer.add_done_callback(lambda future: self._command_answered(move, before, future))
+        return move, answer
+
+    def _send(self, client: DomeClient, move: Move) -> None:
+        """Send in a lane, unless what came after it forbids."""
+        wish, number = move.wish, move.number
+        if number <= self._dropped_below or (wish.kind is WishKind.OPEN and number <= self._open_dropped_below):
+            raise DomeRefused(
+                f"{named(wish)} was dropped before it was sent: STOP, CLOSE or the end of Cupola came after it"
+            )
+        match wish.kind:
+            case WishKind.GOTO:
+                client.slew_to_azimuth(parse_azimuth_deg(wish.azimuth_deg))
+            case WishKind.OPEN:
+                client.open_shutter()
+            case WishKind.CLOSE:
+                client.close_shutter()
+            case WishKind.PARK:
+                client.park()
+            case WishKind.HOME:
+                client.find_home()
+            case _:
+                assert_never(wish.kind)
+
+    def _command_answered(self, move: Move, before: dict[str, Any], answer: Future[None]) -> None:
+        """Take the answer in the lane's thread."""
+        at_s, error = self._clock.monotonic(), answer.exception()
+        detail = {"number": move.number, "before": before, "latency_s": round(at_s - move.began_s, 3)}
+        if move.wish.azimuth_deg is not None:
+            detail["azimuth_deg"] = move.wish.azimuth_deg
+        if move.wish.override is not None:
+            detail["override"] = str(move.wish.override)
+        self._write(move.who, f"dome {move.wish.kind}", {**detail, "answer": str(error or "accepted")})
+        if error is not None and not isinstance(error, ObservatoryError):
+            log.error("Bug while a command was sent", exc_info=error)
+        self._on_loop(self._answered, move.number, at_s, None if error is None else str(error))
+
+    def _begin(self, move: Move) -> None:
+        loop = asyncio.get_running_loop()
+        self._commands[move.number] = _Command(Follow(move), loop.create_future())
+        for number in [number for number, command in self._commands.items() if not command.follow.is_open]:
+            if len(self._commands) > _KEPT_MOVES:
+                del self._commands[number]
+        if move.wish.kind is WishKind.CLOSE or (self._stop is not None and self._stop.is_given_up):
+            self._stop = None  # another AbortSlew would stop what was asked for since
+            self._state = replace(self._state, stop_notice=None)
+        self._publish()
+
+    def _answered(self, number: int, at_s: float, failure: str | None) -> None:
+        command = self._commands[number]
+        move = command.follow.move
+        if failure is not None:
+            if command.follow.is_open:
+                self._follow(command, command.follow.ended(Phase.FAILED, failure))
+        elif command.follow.is_open:
+            self._follow(command, command.follow.accepted(at_s))
+            self._replace_rivals(number)
+        elif move.phase is Phase.STOPPED and move.wish.kind is not WishKind.CLOSE and not self._open_commands():
+            log.warning("%s was accepted after STOP had been confirmed: STOP is sent again", named(move.wish))
+            self.stop(move.who)
+        self._wake.set()
+        self._publish()
+
+    def _replace_rivals(self, number: int) -> None:
+        """Of the accepted turns, and of the accepted wishes for the shutter, only the newest is under way."""
+        is_shutter = self._commands[number].follow.move.wish.kind in SHUTTER_WISHES
+        rivals = [
+            command
+            for command in self._open_commands()
+            if command.follow.accepted_s is not None and (command.follow.move.wish.kind in SHUTTER_WISHES) is is_shutter
+        ]
+        newest = max(rivals, key=lambda command: command.follow.move.number)
+        for command in rivals:
+            if command is not newest:
+                reason = f"{named(newest.follow.move.wish)} of {newest.follow.move.who} took its place"
+                self._follow(command, command.follow.ended(Phase.REPLACED, reason))
+
+    def _open_commands(self) -> list[_Command]:
+        return [command for command in self._commands.values() if command.follow.is_open]
+
+    def _follow(self, command: _Command, follow: Follow) -> None:
+        """Keep how far a command is; its end is logged, journalled, and told to those who wait."""
+        was_open, command.follow = command.follow.is_open, follow
+        if not was_open or follow.is_open:
+            return
+        move = self._last_move = follow.move
+        level = logging.WARNING if move.phase is Phase.FAILED else logging.INFO
+        log.log(
+            level, "%s of %s: %s%s", named(move.wish), move.who, move.phase, f": {move.reason}" if move.reason else ""
+        )
+        took_s = round(self._clock.monotonic() - move.began_s, 3)
+        detail = {"number": move.number, "phase": str(move.phase), "reason": move.reason, "seconds": took_s}
+        self._write(move.who, f"dome {move.wish.kind} ended", {**detail, "after": self._values()})
+        command.ended.set_result(None)
+
+    # STOP
+
+    def _send_stop(self, number: int, who: str, pressed_s: float) -> Future[None]:
+        sent = self._stop_lane.submit(lambda: self._stop_clients.use(_abort))
+        sent.add_done_callback(lambda future: self._stop_answered(number, who, pressed_s, future))
+        return sent
+
+    def _stop_answered(self, number: int, who: str, pressed_s: float, answer: Future[None]) -> None:
+        """Take the answer in the lane's thread."""
+        at_s, error = self._clock.monotonic(), answer.exception()
+        detail = {"number": number, "before": self._values(), "latency_s": round(at_s - pressed_s, 3)}
+        self._write(who, "dome stop", {**detail, "answer": str(error or "accepted")})
+        if error is not None:
+            log.warning("STOP of %s was not accepted: %s", who, error)
+        self._on_loop(self._stop_accepted, None if error is not None else at_s)
+
+    def _stop_pressed(self, number: int, who: str, pressed_s: float) -> None:
+        if self._stop is not None and not self._stop.is_given_up:
+            self._stop.number = number
+            return
+        log.info("STOP of %s", who)
+        stop = self._stop = _Stop(number, who, pressed_s)
+        loop = asyncio.get_running_loop()
+        loop.call_later(STOP_AGAIN_S, self._stop_again, stop)
+        loop.call_later(STOP_NOTICE_S, self._give_stop_up, stop)
+        self._wake.set()
+
+    def _stop_accepted(self, at_s: float | None) -> None:
+        if self._stop is not None and at_s is not None:
+            self._stop.answered_s = at_s
+        self._wake.set()
+
+    def _stop_again(self, stop: _Stop) -> None:
+        if self._stop is not stop or stop.is_given_up:
+            return
+        log.warning("STOP of %s is not confirmed after %g s and is sent again", stop.who, STOP_AGAIN_S)
+        self._send_stop(stop.number, stop.who, self._clock.monotonic())
+        asyncio.get_running_loop().call_later(STOP_AGAIN_S, self._stop_again, stop)
+
+    def _give_stop_up(self, stop: _Stop) -> None:
+        if self._stop is not stop:
+            return
+        stop.is_given_up = True
+        is_moving = self._state.is_moving(self._clock.monotonic())
+        why = self._state.failure or ("the dome still moves" if is_moving else "the dome did not accept it")
+        notice = f"STOP is not confirmed after {STOP_NOTICE_S:g} s ({why}): use the hardware stop"
+        log.error("%s", notice)
+        self._state = replace(self._state, stop_notice=notice)
+        self._publish()
+
+    def _confirm_stop(self, sample: DomeSample, asked_s: float) -> None:
+        """A STOP is confirmed by a dome at rest that was asked after it had accepted the STOP, or long after it."""
+        stop = self._stop
+        if stop is None or not is_at_rest(sample):
+            return
+        if not stop.is_given_up and (stop.answered_s is None or asked_s < stop.answered_s):
+            return
+        self._stop = None
+        self._state = replace(self._state, stop_notice=None)
+        for command in self._open_commands():
+            if command.follow.move.number < stop.number:
+                self._follow(command, command.follow.ended(Phase.STOPPED, f"stopped by {stop.who}"))
+        seconds = round(self._clock.monotonic() - stop.pressed_s, 3)
+        self._write(
+            stop.who, "dome stop confirmed", {"number": stop.number, "seconds": seconds, "after": self._values()}
+        )
+
+    # Everybody's
+
+    def _publish(self) -> None:
+        """Make a state of what is known, and hand it out."""
+        moves = [command.follow.move for command in self._open_commands()]
+        newest = max(moves, key=lambda move: move.number, default=None)
+        self._state = replace(self._state, move=newest, last_move=self._last_move)
+        for listener in self._listeners:
+            try:
+                listener(self._state)
+            except Exception:
+                log.exception("Bug in a listener of the dome")
+
+    def _values(self) -> dict[str, Any]:
+        """What is known, as JSON for the journal."""
+        state = self._state
+        age_s = state.is_slewing.age_s(self._clock.monotonic())
+        return {
+            "azimuth_deg": state.azimuth_deg.value,
+            "shutter": None if state.shutter.value is None else str(state.shutter.value),
+            "is_slewing": state.is_slewing.value,
+            "age_s": None if age_s is None else round(age_s, 3),
+        }
+
+    def _write(self, who: str, what: str, detail: dict[str, Any]) -> None:
+        """Write a row of the journal soon; nothing waits for it."""
+
+        def write() -> None:
+            try:
+                self._journal(who, what, self._state.server, detail)
+            except ObservatoryError as error:
+                log.warning("Not in the journal: %s by %s %s: %s", what, who, detail, error)
+            except Exception:
+                log.exception("Bug in the journal: %s by %s %s", what, who, detail)
+
+        try:
+            self._journal_lane.submit(write)
+        except ObservatoryError as error:
+            log.warning("Not in the journal: %s by %s %s: %s", what, who, detail, error)
+
+    def _on_loop(self, function: Callable[..., None], *values: object) -> None:
+        """Call on the loop's thread, from any thread; without a loop nothing is followed."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(function, *values)
+
+
+def _abort(client: WarmDomeClient) -> None:
+    """Send STOP; once more when the kept connection turns out to be broken, for twice stopped is stopped."""
+    began_s = monotonic()
+    try:
+        client.abort_slew()
+    except DeviceUnreachable:
+        if monotonic() - began_s > _BROKEN_AT_ONCE_S:
+            raise
+        client.abort_slew()
+
+
+def _can(facts: DomeFacts, kind: WishKind) -> bool:
+    return {
+        WishKind.GOTO: facts.can_set_azimuth,
+        WishKind.OPEN: facts.can_set_shutter,
+        WishKind.CLOSE: True,
+        WishKind.PARK: facts.can_park,
+        WishKind.HOME: facts.can_find_home,
+    }[kind]

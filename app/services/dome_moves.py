@@ -1,0 +1,117 @@
+"""Follows a command of the dome to its final state: rules without I/O, to which samples and times are handed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from app.model.angles import turn_deg
+from app.model.dome import DomeSample, DomeWish, Move, Phase, ShutterState, WishKind
+from app.model.settings import Dome
+
+SHUTTER_WISHES = frozenset({WishKind.OPEN, WishKind.CLOSE})
+
+#: An azimuth that changes by more than this between two samples moves, whatever the driver says.
+_MOTION_DEG = 0.1
+
+
+def is_at_rest(sample: DomeSample) -> bool:
+    """Whether no part moves, by the driver's word; drivers of older interfaces leave the shutter out of Slewing."""
+    return not sample.is_slewing and sample.shutter not in (ShutterState.OPENING, ShutterState.CLOSING)
+
+
+def has_arrived(wish: DomeWish, sample: DomeSample, tolerance_deg: float) -> bool:
+    """Whether the dome's state is the one that was wished for; how it came there does not matter."""
+    match wish.kind:
+        case WishKind.OPEN:
+            return sample.shutter is ShutterState.OPEN
+        case WishKind.CLOSE:
+            return sample.shutter is ShutterState.CLOSED
+        case WishKind.PARK:
+            return not sample.is_slewing and sample.is_at_park is True
+        case WishKind.HOME:
+            return not sample.is_slewing and sample.is_at_home is True
+        case WishKind.GOTO:
+            if sample.is_slewing or sample.azimuth_deg is None or wish.azimuth_deg is None:
+                return False
+            return abs(turn_deg(sample.azimuth_deg, wish.azimuth_deg)) <= tolerance_deg
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """A command, and what was seen since it was accepted.
+
+    Attributes
+    ----------
+    accepted_s : float or None
+        Monotonic time of the acceptance; samples that were asked for earlier prove nothing.
+    motion_s : float
+        When motion was seen last, or the acceptance.
+    azimuth_deg : float or None
+        Of the sample before.
+    """
+
+    move: Move
+    accepted_s: float | None = None
+    motion_s: float = 0.0
+    azimuth_deg: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its end is still awaited."""
+        return not self.move.phase.is_end
+
+    def accepted(self, at_s: float) -> Follow:
+        """The same, taken by the device."""
+        return replace(self, move=replace(self.move, phase=Phase.ACCEPTED), accepted_s=at_s, motion_s=at_s)
+
+    def ended(self, phase: Phase, reason: str = "") -> Follow:
+        """The same at an end."""
+        return replace(self, move=replace(self.move, phase=phase, reason=reason))
+
+    def seen(self, sample: DomeSample, asked_s: float, limits: Dome) -> Follow:
+        """The same after a sample that was asked for at `asked_s`."""
+        if self.accepted_s is None or asked_s < self.accepted_s or not self.is_open:
+            return self
+        wish = self.move.wish
+        if has_arrived(wish, sample, limits.tolerance_deg):
+            return self.ended(Phase.ARRIVED)
+        if not is_at_rest(sample) or self._has_turned(sample):
+            moving = replace(self.move, phase=Phase.MOVING)
+            return replace(self, move=moving, motion_s=asked_s, azimuth_deg=sample.azimuth_deg)
+        has_moved = self.move.phase is Phase.MOVING
+        if has_moved and wish.kind in SHUTTER_WISHES and sample.shutter is ShutterState.ERROR:
+            return self.ended(Phase.FAILED, f"{named(wish)}: the shutter reports an error; look at it, then close it")
+        if asked_s - self.motion_s > limits.motion_start_s:
+            what = "stopped short of its end" if has_moved else "was accepted but never moved"
+            return self.ended(
+                Phase.FAILED,
+                f"{named(wish)} {what}: {_seen(sample)}, nothing moved for {limits.motion_start_s:g} s; "
+                "see to the power and the limits of the drive, then ask again",
+            )
+        return replace(self, azimuth_deg=sample.azimuth_deg)
+
+    def at(self, now_s: float, limits: Dome) -> Follow:
+        """The same at a time; what lasts too long has failed, seen or not."""
+        if self.accepted_s is None or not self.is_open or now_s - self.accepted_s <= limits.motion_end_s:
+            return self
+        return self.ended(
+            Phase.FAILED,
+            f"{named(self.move.wish)} did not end within {limits.motion_end_s:g} s; see what the dome does, press STOP",
+        )
+
+    def _has_turned(self, sample: DomeSample) -> bool:
+        if sample.azimuth_deg is None or self.azimuth_deg is None:
+            return False
+        return abs(turn_deg(self.azimuth_deg, sample.azimuth_deg)) > _MOTION_DEG
+
+
+def named(wish: DomeWish) -> str:
+    """The wish as it begins a sentence."""
+    where = "" if wish.azimuth_deg is None else f" {wish.azimuth_deg:.1f}°"
+    return f"{wish.kind.value.capitalize()}{where}"
+
+
+def _seen(sample: DomeSample) -> str:
+    azimuth = "" if sample.azimuth_deg is None else f"azimuth {sample.azimuth_deg:.1f}°"
+    shutter = "" if sample.shutter is None else f"shutter {sample.shutter.value}"
+    return ", ".join(part for part in (azimuth, shutter) if part) or "nothing to be seen"

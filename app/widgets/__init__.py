@@ -1,0 +1,1 @@
+"""Paint: widgets draw values and emit wishes; they know neither machines nor databases."""

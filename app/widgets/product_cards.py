@@ -1,0 +1,425 @@
+"""Products as thumbnails with their numbers: stacks first, then lights, then masters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import (
+    QEvent,
+    QModelIndex,
+    QPersistentModelIndex,
+    QRect,
+    QSize,
+    Qt,
+    QTimer,
+    Signal,
+)
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QKeyEvent, QPainter, QPixmap, QResizeEvent, QWheelEvent
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QListView,
+    QPushButton,
+    QSizePolicy,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.model.batch import ProductKind
+from app.model.story import ProductCard
+from app.widgets import theme
+from app.widgets.value_table import VALUE_ROLE, Column, ValueModel
+
+_LINE_PX = 18
+_TITLE_PX = 22
+_KEPT_THUMBNAILS = 600
+
+_LIGHTS = (ProductKind.CALIBRATED_LIGHT, ProductKind.UNCALIBRATED_LIGHT)
+_MASTERS = (ProductKind.FLAT_MASTER, ProductKind.DARK_MASTER, ProductKind.BIAS_MASTER)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One grid: its caption, what is in it, and the size of its cards."""
+
+    title: str
+    kinds: tuple[ProductKind, ...]
+    least_px: int
+    picture_px: int
+    lines: int
+
+    @property
+    def card_px(self) -> int:
+        """Height of a card with the space below it."""
+        return self.picture_px + _TITLE_PX + self.lines * _LINE_PX + 2 * theme.NEAR_PX + theme.TIGHT_PX
+
+
+_KINDS = (
+    _Kind("STACKS", (ProductKind.LIGHT_STACK,), 232, 172, 4),
+    _Kind("LIGHTS", _LIGHTS, 184, 120, 3),
+    _Kind("MASTERS", _MASTERS, 184, 120, 2),
+)
+
+
+class ProductCards(QWidget):
+    """All products of a batch, and what the chosen one was made of."""
+
+    frame_requested = Signal(object)  #: Path of the product to be opened.
+    compare_requested = Signal(object, object)  #: Paths of a raw frame and of the calibrated one.
+    thumbnail_requested = Signal(object)  #: Path of a product that is in sight and has no thumbnail yet.
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._thumbnails = _Thumbnails(self)
+        self._thumbnails.wanted.connect(self.thumbnail_requested)
+        self._grids: list[tuple[QLabel, _CardGrid, _Kind]] = []
+        self._detail = _Detail()
+        self._detail.open_button.clicked.connect(self._open_current)
+        self._detail.compare_button.clicked.connect(self._compare_current)
+        self._column = column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(theme.NEAR_PX)
+        for kind in _KINDS:
+            caption = QLabel(kind.title)
+            caption.setProperty("role", "small")
+            caption.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+            grid = _CardGrid(kind, self._thumbnails)
+            grid.activated.connect(self._open)
+            grid.compare_wished.connect(self._compare_current)
+            grid.selectionModel().selectionChanged.connect(self._choose)
+            self._grids.append((caption, grid, kind))
+            column.addWidget(caption)
+            column.addWidget(grid)
+        column.addWidget(self._detail)
+        self._current: ProductCard | None = None
+
+    @property
+    def current(self) -> ProductCard | None:
+        """The product that is chosen."""
+        return self._current
+
+    def set_cards(self, cards: Iterable[ProductCard]) -> None:
+        """Show these products."""
+        cards = tuple(cards)
+        for caption, grid, kind in self._grids:
+            mine = [card for card in cards if card.kind in kind.kinds]
+            caption.setText(f"{kind.title}  {len(mine)}")
+            caption.setVisible(bool(mine))
+            grid.setVisible(bool(mine))
+            grid.cards.set_values(mine)
+        keys = {card.key: card for card in cards}
+        if self._current is not None:
+            self._set_current(keys.get(self._current.key))
+        self._detail.setVisible(bool(cards))
+
+    def set_thumbnail(self, path: Path, image: QImage) -> None:
+        """Show a thumbnail: grey, upright; it gets the theme's colour here."""
+        self._thumbnails.put(path, image)
+        for _, grid, _ in self._grids:
+            grid.viewport().update()
+
+    def select(self, key: int) -> bool:
+        """Choose the product with that key; False when there is none."""
+        for _, grid, _ in self._grids:
+            row = grid.cards.row_of(key)
+            if row is not None:
+                grid.setCurrentIndex(grid.cards.index(row, 0))
+                return True
+        return False
+
+    def focus_first(self) -> bool:
+        """Give the focus to the chosen product, or to the first; False when there is none."""
+        for _, grid, _ in self._grids:
+            if grid.cards.rowCount() and (self._current is None or grid.selectionModel().hasSelection()):
+                grid.setFocus(Qt.FocusReason.OtherFocusReason)
+                if not grid.currentIndex().isValid():
+                    grid.setCurrentIndex(grid.cards.index(0, 0))
+                return True
+        return False
+
+    def _choose(self) -> None:
+        chosen = self.sender()
+        for _, grid, _ in self._grids:
+            model = grid.selectionModel()
+            if model is chosen and model.hasSelection():
+                self._set_current(model.selectedIndexes()[0].data(VALUE_ROLE))
+            elif model is not chosen and model.hasSelection():
+                model.blockSignals(True)
+                model.clear()
+                model.blockSignals(False)
+                grid.viewport().update()
+
+    def _set_current(self, card: ProductCard | None) -> None:
+        if card != self._current:
+            self._current = card
+            self._detail.set_card(card)
+            if card is not None:
+                self._place_detail(card)
+
+    def _place_detail(self, card: ProductCard) -> None:
+        """Right below the grid of the chosen card."""
+        grid = next(grid for _, grid, kind in self._grids if card.kind in kind.kinds)
+        if self._column.indexOf(self._detail) != self._column.indexOf(grid) + 1:
+            self._column.removeWidget(self._detail)
+            self._column.insertWidget(self._column.indexOf(grid) + 1, self._detail)
+
+    def _open(self, index: QModelIndex) -> None:
+        self.frame_requested.emit(index.data(VALUE_ROLE).path)
+
+    def _open_current(self) -> None:
+        if self._current is not None:
+            self.frame_requested.emit(self._current.path)
+
+    def _compare_current(self) -> None:
+        if self._current is not None and self._current.raw_path is not None:
+            self.compare_requested.emit(self._current.raw_path, self._current.path)
+
+
+class _Thumbnails(QWidget):
+    """Pictures by path, in the colour of the theme; asks for those that are painted and missing."""
+
+    wanted = Signal(object)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.hide()
+        self._images: dict[Path, QImage] = {}
+        self._tinted: dict[Path, QPixmap] = {}
+        self._look = ""
+        self._asked: set[Path] = set()
+        self._missing: list[Path] = []
+        self._ask = QTimer(self, interval=0, singleShot=True)
+        self._ask.timeout.connect(self._ask_for_missing)
+
+    def put(self, path: Path, image: QImage) -> None:
+        self._images[path] = image
+        self._tinted.pop(path, None)
+        while len(self._images) > _KEPT_THUMBNAILS:
+            oldest = next(iter(self._images))
+            self._asked.discard(oldest)
+            self._tinted.pop(oldest, None)
+            del self._images[oldest]
+
+    def of(self, path: Path) -> QPixmap | None:
+        look = theme.current()
+        if look.name != self._look:
+            self._tinted.clear()
+            self._look = look.name
+        if path in self._images and path not in self._tinted:
+            self._tinted[path] = _tinted(self._images[path], look.image)
+        if path not in self._images and path not in self._asked:
+            self._asked.add(path)
+            self._missing.append(path)
+            self._ask.start()
+        return self._tinted.get(path)
+
+    def _ask_for_missing(self) -> None:
+        """Behind the painting, not within."""
+        missing, self._missing = self._missing, []
+        for path in missing:
+            self.wanted.emit(path)
+
+
+def _tinted(image: QImage, white: tuple[float, float, float]) -> QPixmap:
+    """The picture with its white in the theme's colour."""
+    pixmap = QPixmap.fromImage(image.convertToFormat(QImage.Format.Format_RGB32))
+    painter = QPainter(pixmap)
+    painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Multiply)
+    painter.fillRect(pixmap.rect(), QColor.fromRgbF(*white))
+    painter.end()
+    return pixmap
+
+
+class _CardGrid(QListView):
+    """Cards of one kind, as high as they need."""
+
+    compare_wished = Signal()
+
+    def __init__(self, kind: _Kind, thumbnails: _Thumbnails) -> None:
+        super().__init__()
+        self._kind = kind
+        self.cards: ValueModel[ProductCard] = ValueModel(
+            (Column("Product", _spoken, tip=lambda card: f"{_spoken(card)}\n{card.path.name}"),),
+            lambda card: card.key,
+        )
+        self.setModel(self.cards)
+        self.setItemDelegate(_CardDelegate(kind.picture_px, thumbnails, self))
+        self.setAccessibleName(f"{kind.title.capitalize()}: Enter opens, Shift+Enter compares with the raw frame")
+        self.setViewMode(QListView.ViewMode.IconMode)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
+        self.setMovement(QListView.Movement.Static)
+        self.setUniformItemSizes(True)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.cards.rowsInserted.connect(self._fit)
+        self.cards.rowsRemoved.connect(self._fit)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        self._fit()
+        super().resizeEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
+        event.ignore()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        is_enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if is_enter and event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            self.compare_wished.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
+            self.viewport().update()
+
+    def _fit(self) -> None:
+        """Cards fill the width; the height follows."""
+        room_px = max(self.width() - 4, self._kind.least_px)
+        columns = max(1, room_px // self._kind.least_px)
+        size = QSize(min(room_px // columns, 2 * self._kind.least_px), self._kind.card_px)
+        if size != self.gridSize():
+            self.setGridSize(size)
+        rows = -(-self.cards.rowCount() // columns)
+        self.setFixedHeight(rows * self._kind.card_px + 4)
+
+
+class _CardDelegate(QStyledItemDelegate):
+    """Paints one card: picture, title, numbers."""
+
+    def __init__(self, picture_px: int, thumbnails: _Thumbnails, parent: QListView) -> None:
+        super().__init__(parent)
+        self._picture_px = picture_px
+        self._thumbnails = thumbnails
+        self._grid = parent
+
+    def sizeHint(  # noqa: N802 - Qt's name
+        self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> QSize:
+        return self._grid.gridSize()
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        card: ProductCard = index.data(VALUE_ROLE)
+        look = theme.current()
+        card_rect = QRect(option.rect).adjusted(0, 0, -theme.NEAR_PX, -theme.NEAR_PX)
+        state = option.state
+        is_chosen = bool(state & QStyle.StateFlag.State_Selected)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(look.color("accent") if is_chosen else Qt.PenStyle.NoPen)
+        painter.setBrush(look.color("raised"))
+        painter.drawRoundedRect(card_rect.adjusted(0, 0, -1, -1), theme.TIGHT_PX, theme.TIGHT_PX)
+        picture = card_rect.adjusted(1, 1, -2, 0)
+        picture.setHeight(self._picture_px)
+        self._paint_picture(painter, picture, card)
+        text = card_rect.adjusted(theme.NEAR_PX, self._picture_px + theme.TIGHT_PX, -theme.NEAR_PX, 0)
+        self._paint_text(painter, text, card)
+        painter.restore()
+
+    def _paint_picture(self, painter: QPainter, room: QRect, card: ProductCard) -> None:
+        look = theme.current()
+        painter.fillRect(room, look.color("background"))
+        pixmap = self._thumbnails.of(card.path)
+        if pixmap is None:
+            painter.setFont(theme.font(theme.LABEL_PX))
+            painter.setPen(look.color("dim"))
+            painter.drawText(room, Qt.AlignmentFlag.AlignCenter, "picture follows")
+            return
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        target = QRect(room.topLeft(), pixmap.size().scaled(room.size(), Qt.AspectRatioMode.KeepAspectRatio))
+        target.moveCenter(room.center())
+        painter.drawPixmap(target, pixmap)
+
+    def _paint_text(self, painter: QPainter, room: QRect, card: ProductCard) -> None:
+        look = theme.current()
+        line = QRect(room.left(), room.top(), room.width(), _TITLE_PX)
+        _write(painter, line, card.title, theme.font(theme.TEXT_PX, QFont.Weight.DemiBold), look.color("text"))
+        line = QRect(room.left(), line.bottom() + 1, room.width(), _LINE_PX)
+        for name, text, is_odd in _lines(card):
+            font = theme.font(theme.LABEL_PX, QFont.Weight.DemiBold if is_odd else QFont.Weight.Normal)
+            named = QRect(line)
+            named.setWidth(QFontMetrics(font).horizontalAdvance("FWHM  "))
+            _write(painter, named, name, theme.font(theme.LABEL_PX), look.color("dim"))
+            rest = line.adjusted(named.width(), 0, 0, 0)
+            _write(painter, rest, text, font, look.color("attention" if is_odd else "text"))
+            line.translate(0, _LINE_PX)
+
+
+def _write(painter: QPainter, room: QRect, text: str, font: QFont, color: QColor) -> None:
+    painter.setFont(font)
+    painter.setPen(color)
+    shown = QFontMetrics(font).elidedText(text, Qt.TextElideMode.ElideRight, room.width())
+    painter.drawText(room, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
+
+
+def _lines(card: ProductCard) -> list[tuple[str, str, bool]]:
+    """Name, value, and whether it wants attention."""
+    of = f"{len(card.inputs)} frame{'' if len(card.inputs) == 1 else 's'}"
+    if card.kind in _MASTERS:
+        return [("level", card.sky, False), ("of", of, False)] if card.sky else [("of", of, False)]
+    lines = [("FWHM", card.fwhm or "not measured", False), ("sky", card.sky or "not measured", False)]
+    lines.append(("WCS", card.wcs or "not tried", card.is_unsolved))
+    return [*lines, ("of", of, False)] if card.kind is ProductKind.LIGHT_STACK else lines
+
+
+def _spoken(card: ProductCard) -> str:
+    """The card in one sentence."""
+    return ", ".join((card.title, *(f"{name} {text}".strip() for name, text, _ in _lines(card) if text)))
+
+
+class _Detail(QWidget):
+    """What the chosen product was made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("surface", "raised")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._title = QLabel()
+        self._text = QLabel(wordWrap=True)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.open_button = QPushButton("Open")
+        self.open_button.setToolTip("Open the product on the page Frames (Enter)")
+        self.compare_button = QPushButton("Compare with raw")
+        self.compare_button.setAccessibleName("Compare raw and calibrated")
+        row = QHBoxLayout()
+        row.addWidget(self._title, 1)
+        row.addWidget(self.compare_button)
+        row.addWidget(self.open_button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.GAP_PX, theme.NEAR_PX, theme.GAP_PX, theme.NEAR_PX)
+        column.setSpacing(theme.TIGHT_PX)
+        column.addLayout(row)
+        column.addWidget(self._text)
+        self.set_card(None)
+
+    def set_card(self, card: ProductCard | None) -> None:
+        """Show what is known of it."""
+        self.open_button.setEnabled(card is not None)
+        can_compare = card is not None and card.raw_path is not None
+        self.compare_button.setEnabled(can_compare)
+        why = (
+            "Raw and calibrated side by side (Shift+Enter)"
+            if can_compare
+            else "Only a light has one raw frame: choose one"
+        )
+        self.compare_button.setToolTip(why)
+        self.compare_button.setAccessibleDescription(why)
+        self._title.setProperty("role", "" if card else "dim")
+        self._title.style().polish(self._title)
+        self._text.setVisible(card is not None)
+        if card is None:
+            self._title.setText("Choose a product to see what it was made of")
+            return
+        self._title.setText(card.path.name)
+        self._title.setToolTip(str(card.path))
+        some = ", ".join(card.inputs[:6]) + (f" and {len(card.inputs) - 6} more" if len(card.inputs) > 6 else "")
+        why_not = (f"No WCS: {card.wcs_why}",) if card.wcs_why else ()
+        self._text.setText("\n".join((f"Made of {some}", *card.uses, *why_not)))
+        self._text.setToolTip(", ".join(card.inputs))

@@ -1,0 +1,124 @@
+"""The Night page, the strip and STOP."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QImage
+
+from app.controllers.batches import BatchesController
+from app.controllers.dome import DomeController
+from app.controllers.frames import FramesController
+from app.controllers.night import NightController
+from app.controllers.work_orders import WorkOrdersController
+from app.model.batch import ProductKind
+from app.model.dome import DomeState
+from app.model.order_queue import OrderLine
+from app.model.queue_item import QueueItem
+from app.model.settings import WeatherLimits
+from app.model.story import BatchStory, ProductCard
+from app.model.surroundings import Moment
+from app.model.work_order import OrderState
+from app.widgets.control_panel import ControlPanel
+from app.widgets.order_table import target_text
+
+#: The picture of the newest frame is made at this size.
+PICTURE = QSize(1100, 900)
+_NEXT = 5
+
+
+def connect_night(
+    panel: ControlPanel,
+    dome: DomeController,
+    night: NightController,
+    orders: WorkOrdersController,
+    batches: BatchesController,
+    frames: FramesController,
+    limits: WeatherLimits,
+) -> None:
+    """Connect dome, surroundings, queue and newest frame to the Night page and the strip."""
+    page = panel.night
+    surroundings = night.surroundings
+
+    def show_dome(state: DomeState, now_s: float) -> None:
+        page.set_dome(state, surroundings().mount, now_s)
+
+    def show_moments(moments: tuple[Moment, ...], now: float) -> None:
+        page.set_moments(moments, limits, now)
+
+    dome.state_changed.connect(show_dome)
+    dome.said.connect(page.show_message)
+    dome.stop_said.connect(panel.stop.set_notice)
+    page.wished.connect(dome.ask)
+    night.strip_changed.connect(panel.window.set_values)
+    night.alarms_changed.connect(page.set_alarms)
+    night.moments_changed.connect(show_moments)
+    orders.orders_changed.connect(lambda lines: page.set_queue(*queue_of(lines)))
+    page.page_requested.connect(panel.window.show_page)
+    page.order_requested.connect(partial(_show_order, panel))
+    page.frame_requested.connect(lambda path: _open_frame(panel, Path(path)))
+    newest = _NewestFrame(panel, frames)
+    batches.story_changed.connect(newest.take)
+    frames.thumbnail_ready.connect(newest.show)
+
+
+def queue_of(lines: tuple[OrderLine, ...]) -> tuple[QueueItem | None, tuple[QueueItem, ...]]:
+    """What runs, and what comes next: the Processor's queue in its order, then observations by priority."""
+    running = [line for line in lines if line.stored.state in (OrderState.RUNNING, OrderState.CANCELLING)]
+    waiting = [line for line in lines if line.stored.state in (OrderState.WAITING, OrderState.HELD)]
+    waiting.sort(key=_rank)
+    return (_item(running[0]) if running else None), tuple(map(_item, waiting[:_NEXT]))
+
+
+def _rank(line: OrderLine) -> tuple[bool, float, float]:
+    """Held orders last; those with a place by it, the others by priority."""
+    place = float("inf") if line.place is None else float(line.place)
+    return line.stored.state is OrderState.HELD, place, -(line.stored.order.priority or 0.0)
+
+
+def _item(line: OrderLine) -> QueueItem:
+    stored = line.stored
+    what = str(stored.order.request).replace("_", " ")
+    return QueueItem(target_text(stored), what, str(stored.state), line.reason, key=stored.name)
+
+
+def _show_order(panel: ControlPanel, name: str) -> None:
+    panel.window.show_page(panel.orders.TITLE)
+    panel.orders.select_order(name)
+
+
+def _open_frame(panel: ControlPanel, path: Path) -> None:
+    panel.window.show_page(panel.frames.TITLE)
+    panel.frames.open(path)
+
+
+class _NewestFrame:
+    """The newest product of the batch that is shown, as the picture of the night."""
+
+    def __init__(self, panel: ControlPanel, frames: FramesController) -> None:
+        self._panel = panel
+        self._frames = frames
+        self._card: ProductCard | None = None
+
+    def take(self, story: BatchStory) -> None:
+        """Ask for the picture of the newest stack, or of the newest product while there is none."""
+        stacks = [card for card in story.products if card.kind is ProductKind.LIGHT_STACK]
+        cards = stacks or list(story.products)
+        if cards and (self._card is None or cards[-1].path != self._card.path):
+            self._card = cards[-1]
+            self._frames.make_thumbnail(self._card.path, PICTURE)
+
+    def show(self, path: Path, image: QImage) -> None:
+        """Show it."""
+        card = self._card
+        if (
+            card is None
+            or path != card.path
+            or image.isNull()
+            or max(image.width(), image.height()) < PICTURE.width() // 2
+        ):
+            return
+        numbers = (("FWHM", card.fwhm), ("sky", card.sky), ("WCS", card.wcs), ("frames", str(len(card.inputs))))
+        self._panel.night.set_frame(image, card.title, tuple((name, text) for name, text in numbers if text), str(path))

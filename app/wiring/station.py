@@ -1,0 +1,171 @@
+"""Joins an opened station to the window: makes the controllers, connects each page, and takes them apart in order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from app.controllers.batch_thread import BatchThread
+from app.controllers.batches import BatchesController
+from app.controllers.devices import DevicesController
+from app.controllers.dome import DomeController
+from app.controllers.frames import FramesController
+from app.controllers.health import HealthController
+from app.controllers.log_bridge import LogBridge
+from app.controllers.loop_watch import LoopWatch
+from app.controllers.night import NightController
+from app.controllers.work_orders import WorkOrdersController
+from app.model.dome import ShutterWord
+from app.model.strip import Severity
+from app.widgets.control_panel import ControlPanel
+from app.wiring.batches import connect_batches
+from app.wiring.foot import connect_foot
+from app.wiring.frames import connect_frames
+from app.wiring.log import connect_log
+from app.wiring.night import connect_night
+from app.wiring.orders import connect_orders
+from app.wiring.settings import connect_settings
+
+if TYPE_CHECKING:
+    from app.bootstrap.station import Station
+
+log = logging.getLogger(__name__)
+
+
+class Connections:
+    """Everything between an opened station and the window.
+
+    Parameters
+    ----------
+    panel : ControlPanel
+        Window and pages.
+    station : Station
+        What is on duty.
+    who : str
+        Who acts, for the journal.
+    """
+
+    def __init__(self, panel: ControlPanel, station: Station, who: str) -> None:
+        observatory, devices = station.observatory, station.devices
+        self._panel = panel
+        self._station = station
+        self._sql = ThreadPoolExecutor(1, thread_name_prefix="sql")
+        self._pictures = ThreadPoolExecutor(1, thread_name_prefix="pictures")
+        self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
+        self._barriers: list[Future[None]] = []
+        self.bridge = LogBridge(observatory.log_records, self._sql, observatory.clock)
+        logging.getLogger().addHandler(self.bridge.handler)
+        self.dome = DomeController(station.dome, station.loop, observatory.clock, who)
+        self.night = NightController(
+            lambda: station.dome.state,
+            lambda: station.surroundings.state,
+            devices.site,
+            observatory.settings.weather_limits,
+            observatory.clock,
+            devices.sky_clock,
+            is_simulated=devices.is_ours,
+            history=devices.history,
+        )
+        self.orders = WorkOrdersController(
+            station.front_desk, observatory.orders, self._sql, who, devices.site, observatory.clock, devices.sky_clock
+        )
+        self.batches = BatchesController(
+            observatory.batches,
+            observatory.orders,
+            observatory.log_records,
+            station.front_desk,
+            self._sql,
+            who,
+            observatory.clock,
+        )
+        self.frames = FramesController(self._pictures)
+        self.health = HealthController(observatory.outbox, observatory.repository, self._sql, station.free_bytes)
+        self.devices = DevicesController(
+            self._network, observatory.settings, observatory.settings_file, observatory.database
+        )
+        self.thread = BatchThread(observatory.processor)
+        self.loop_watch = LoopWatch()
+        self._connect()
+
+    def _connect(self) -> None:
+        panel, station = self._panel, self._station
+        limits, site = station.observatory.settings.weather_limits, station.devices.site
+        connect_night(panel, self.dome, self.night, self.orders, self.batches, self.frames, limits)
+        connect_orders(panel, self.orders, self.thread, site, station.observatory.clock, station.devices.sky_clock)
+        connect_batches(panel, self.batches, self.thread, self.frames)
+        connect_frames(panel, self.frames)
+        connect_log(panel, self.bridge, self.night)
+        connect_settings(panel, self.devices, station.observatory.settings, station.observatory.settings_file)
+        connect_foot(panel, station, self.health, self.thread, self.batches, self.bridge)
+        if not station.is_dome_owner:
+            panel.window.show_banner(
+                "Another Cupola has the dome: from here you can watch it, close it and stop it",
+                Severity.ATTENTION,
+                "owner",
+            )
+
+    def start(self) -> None:
+        """Begin to read and to take orders."""
+        self.bridge.start()
+        self.orders.start()
+        self.batches.look()
+        self.health.start()
+        self.night.look()
+        if self._station.takes_orders:
+            self.thread.start()
+
+    def stop_everything(self) -> None:
+        """STOP: past every queue, in the thread of the press."""
+        self.dome.stop()
+        self._station.surroundings.stop_mount()
+
+    @property
+    def is_dome_closed(self) -> bool:
+        """Whether the dome is known to be closed, by whosever word."""
+        word = self._station.dome.state.shutter_word(self._station.observatory.clock.monotonic())
+        return word in (ShutterWord.CLOSED, ShutterWord.PROVEN_CLOSED)
+
+    def close(self, then: Callable[[], None]) -> None:
+        """Stop the batch, then everything else, then call `then`; the window stays alive meanwhile."""
+        self.thread.stop()
+        if not self.thread.isRunning():
+            self._take_apart(then)
+            return
+        self.thread.finished.connect(lambda: self._take_apart(then))
+
+    def _take_apart(self, then: Callable[[], None]) -> None:
+        for controller in (self.orders, self.health, self.bridge):
+            controller.stop()
+        self.batches.close()
+        self.dome.close()
+        self.night.close()
+        self.frames.close()
+        logging.getLogger().removeHandler(self.bridge.handler)
+        for executor in (self._sql, self._pictures, self._network):
+            executor.shutdown(wait=False, cancel_futures=True)
+        then()
+
+    def is_settled(self) -> bool:
+        """Whether all that was asked before the last look has come, and every device was read; for pictures."""
+        is_answered = all(barrier.done() for barrier in self._barriers)
+        if is_answered:
+            self._barriers = [executor.submit(_nothing) for executor in (self._sql, self._pictures)]
+        now_s = self._station.observatory.clock.monotonic()
+        around = self._station.surroundings.state
+        is_read = None not in (around.mount.read_s, around.is_safe.read_s, around.weather.read_s)
+        return is_answered and is_read and self._station.dome.state.is_connected(now_s)
+
+
+def _nothing() -> None:
+    """A barrier: what was asked before it is done when it is."""
+
+
+def connect_station(panel: ControlPanel, station: Station) -> Connections:
+    """Make the connections and start them."""
+    from app.bootstrap.program import operator
+
+    connections = Connections(panel, station, operator())
+    connections.start()
+    return connections

@@ -1,0 +1,451 @@
+"""The page of the batches: what is shown, what is wished, and that it stays calm while a batch runs."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QImage
+from PySide6.QtWidgets import QApplication, QLabel
+
+from app.bootstrap.observatory import open_observatory
+from app.controllers.batches import BatchesController
+from app.model.batch import FileBatch, ProductKind, Severity, Status
+from app.model.errors import StoreError
+from app.model.frame import FrameKind
+from app.model.order_life import StoredOrder
+from app.model.records import LogEntry
+from app.model.story import BatchLine, BatchStory, Group, MasterUse, ProductCard, StepLine, Trouble
+from app.model.work_order import OrderState, parse_work_order
+from app.pipeline.events import Progress, StepStarted
+from app.widgets import theme
+from app.widgets.batches_page import BatchesPage
+
+AT = datetime(2026, 3, 15, 1, 0, tzinfo=UTC)
+NIGHT = BatchLine(2, "night", "/data/night", Status.DONE, night="2026-03-14", frames=12, warnings=3, errors=0)
+OLD = BatchLine(1, "old", "/data/old", Status.FAILED, night="2025-01-01", frames=700, warnings=0, errors=1)
+
+
+def batch(key=2, status=Status.DONE):
+    return FileBatch(key, "night", "/data/night", Path("/products/night"), status, 1, 1, AT)
+
+
+def card(key, kind=ProductKind.CALIBRATED_LIGHT, raw="/data/night/light.fits"):
+    path = Path(f"/products/night/{kind}_{key}.fits")
+    return ProductCard(
+        key, kind, f"{kind} {key}", path, "R", "2.31″", "812 adu", "solved", inputs=("a",), raw_path=raw and Path(raw)
+    )
+
+
+def story(status=Status.DONE, lights=3, **changes):
+    cards = [card(n) for n in range(1, lights + 1)]
+    cards = [card(100, ProductKind.LIGHT_STACK, None), *cards, card(200, ProductKind.BIAS_MASTER, None)]
+    told = BatchStory(
+        batch(status=status),
+        "2026-03-14",
+        "",
+        groups=(Group(FrameKind.LIGHT, "R", 30.0, "200 x 200", "1 x 1", "−10.0 °C", "M 57", 3, ("one is odd",)),),
+        uses=(MasterUse("R 30 s (3)", "dark", "dark of 30 s", "flat of R", (("dark.fits", Path("/p/dark.fits")),)),),
+        steps=(StepLine("ingest", "Ingest", Status.DONE, seconds=1.0), StepLine("astrometry", "Astrometry", status)),
+        products=tuple(cards),
+        troubles=(Trouble(Severity.WARNING, "astrometry", ("a", "b"), "unsolved: no position"),),
+        log=tuple(LogEntry(2, AT, 20, "app", f"line {n}") for n in range(30)),
+    )
+    return replace(told, **changes)
+
+
+@pytest.fixture
+def page(qtbot):
+    shown = BatchesPage()
+    qtbot.addWidget(shown)
+    shown.resize(1208, 624)
+    shown.show()
+    return shown
+
+
+@pytest.fixture
+def told(page):
+    page.set_lines((NIGHT, OLD))
+    page.set_story(story())
+    return page
+
+
+@pytest.fixture
+def look(qapp) -> Iterator[QApplication]:
+    yield qapp
+    theme.apply(qapp, "dark")
+
+
+def labels(widget):
+    return " | ".join(label.text() for label in widget.findChildren(QLabel) if label.isVisible())
+
+
+def test_empty_page_says_what_to_do(page):
+    page.set_lines(())
+    assert "No batch yet" in labels(page)
+    assert "Ctrl+O" in labels(page)
+
+
+def test_chosen_folder_waits_for_run(qtbot, page):
+    page.set_lines((NIGHT, OLD))
+    page.set_folder("/data/new")
+    assert "Choose Run to look at the frames" in labels(page)
+    page.activateWindow()
+    qtbot.waitUntil(page.isActiveWindow)
+    with qtbot.waitSignal(page.run_requested) as wished:
+        qtbot.keyClick(page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert wished.args == ["/data/new"]
+
+
+def test_folder_of_a_known_batch_shows_its_story(qtbot, page):
+    page.set_lines((NIGHT, OLD))
+    with qtbot.waitSignal(page.story_requested) as wished:
+        page.set_folder("/data/old")
+    assert wished.args == [1]
+
+
+def test_accepted_order_is_shown_until_its_batch_begins(qtbot, page):
+    page.set_lines((NIGHT, OLD))
+    page.set_folder("/data/new")
+    page.set_accepted(accepted("/data/new"))
+    page.set_lines((BatchLine(0, "new", "/data/new", Status.WAITING, "u/1", 1), NIGHT, OLD))
+    assert "1 order is before it" in labels(page)
+    with qtbot.waitSignal(page.story_requested) as wished:
+        page.set_lines((BatchLine(3, "new", "/data/new", Status.RUNNING, "u/1"), NIGHT, OLD))
+    assert wished.args == [3]
+
+
+def test_waiting_order_is_taken_back(qtbot, page):
+    page.set_lines((BatchLine(0, "new", "/data/new", Status.WAITING, "u/1"),))
+    with qtbot.waitSignal(page.cancel_order_requested) as wished:
+        page._panel.action_requested.emit()
+    assert wished.args == ["u/1"]
+
+
+def accepted(url):
+    payload = {"id": "1", "user": "u", "request": "calibrate_file_batch", "url": url, "datetime": "2026-03-15T00:00:00"}
+    return StoredOrder(1, parse_work_order(payload), OrderState.WAITING, AT)
+
+
+def test_updates_keep_selection_and_sorting(qtbot, told):
+    table = told.list._table
+    told.list.select("/data/old")
+    told.list.restore_view({"sort": [3, True]})  # frames, most first
+    assert [line.key for line in table.values.values] == [1, 2]
+    with qtbot.assertNotEmitted(told.story_requested), qtbot.assertNotEmitted(table.model().modelReset):
+        told.set_lines((replace(NIGHT, frames=800), OLD))
+    assert [line.key for line in table.values.values] == [2, 1]
+    assert told.list.current.key == 1
+
+
+def test_filter_finds_by_every_word_and_says_what_it_hides(told):
+    told.focus_filter()
+    told.list._filter.setText("2026-03 NIGHT")
+    assert [line.key for line in told.list._table.values.values] == [2]
+    assert "1 of 2 batches hidden" in labels(told)
+
+
+def test_story_of_another_batch_is_not_shown(told):
+    told.set_story(story(batch=batch(key=1), groups=()))
+    assert told.story.key == 2
+
+
+def test_failed_batch_tells_its_sentence_beside_resume(qtbot, told):
+    sentence = "Transfer failed: source /x has no FITS files: check the path."
+    told.set_story(story(Status.FAILED, verdict=sentence))
+    assert sentence in labels(told)
+    assert "FAILED" in labels(told)
+    assert told.story.head.resume.property("kind") == "primary"
+    with qtbot.waitSignal(told.resume_requested) as wished:
+        told.story.head.resume.click()
+    assert wished.args == [2]
+    with qtbot.waitSignal(told.restart_requested):
+        told.story.head.restart.click()
+
+
+def test_running_batch_is_cancelled_by_holding_and_says_why_nothing_else_can_be_done(qtbot, told):
+    told.set_story(story(Status.RUNNING))
+    head = told.story.head
+    assert not head.resume.isEnabled()
+    assert head.resume.toolTip() == head.resume.accessibleDescription() == "It runs: cancel it first"
+    with qtbot.assertNotEmitted(told.cancel_requested, wait=50):
+        qtbot.mouseClick(head.cancel, Qt.MouseButton.LeftButton)
+    with qtbot.waitSignal(told.cancel_requested, timeout=5000) as wished:
+        qtbot.mousePress(head.cancel, Qt.MouseButton.LeftButton)
+    assert wished.args == [2]
+
+
+def test_progress_is_told_in_words(told):
+    line = StepLine("astrometry", "Astrometry", Status.RUNNING, 3, 12, "light_4.fits", 30.0, 90.0)
+    told.set_story(story(Status.RUNNING, steps=(StepLine("ingest", "Ingest", Status.DONE), line), more_steps=1))
+    whole = told.story.head._now.toolTip()
+    assert whole == "Step 2 of 3: astrometry, 3 of 12 light_4.fits, 30 s, about 1 m 30 s left"
+    assert told.story.steps.values.rowCount() == 3
+
+
+def test_story_that_changes_keeps_place_and_choice_and_is_quick(qtbot, told):
+    full = story(Status.RUNNING, lights=60)
+    told.set_story(full)
+    told.story.products.select(2)
+    bar = told.story.verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 2000)
+    bar.setValue(900)
+    QApplication.processEvents()
+    resets = []
+    for grid in told.story.products._grids:
+        grid[1].cards.modelReset.connect(lambda: resets.append(1))
+    spent_ms = []
+    for n in range(40):
+        line = StepLine("astrometry", "Astrometry", Status.RUNNING, n, 60, f"light_{n}.fits", float(n), 60.0 - n)
+        newest = (*full.log[1:], LogEntry(2, AT, 20, "app", f"new {n}"))
+        began = time.perf_counter()
+        told.set_story(replace(full, steps=(full.steps[0], line), log=newest))
+        QApplication.processEvents()
+        spent_ms.append((time.perf_counter() - began) * 1e3)
+    assert statistics.median(spent_ms) < 16.0
+    assert bar.value() == 900
+    assert told.story.products.current.key == 2
+    assert resets == []
+
+
+def test_what_is_read_stays_when_something_above_grows(qtbot, told):
+    bar = told.story.verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 300)
+    told.story.show_products()
+    qtbot.waitUntil(lambda: bar.value() > 0)
+    offset = told.story._made.y() - bar.value()
+    told.set_story(story(troubles=tuple(Trouble(Severity.ERROR, "s", (f"f{n}",), f"fault {n}") for n in range(8))))
+    qtbot.waitUntil(lambda: told.story._made.y() - bar.value() == offset and told.story._made.y() > 500)
+
+
+def test_product_opens_by_enter_and_compares_by_shift_enter(qtbot, told):
+    told.list.entered.emit(NIGHT)  # Enter in the list leads to the products
+    stacks, lights = told.story.products._grids[0][1], told.story.products._grids[1][1]
+    with qtbot.waitSignal(told.frame_requested) as opened:
+        qtbot.keyClick(stacks, Qt.Key.Key_Return)
+    assert opened.args == [Path("/products/night/light_stack_100.fits")]
+    told.story.products.select(2)
+    with qtbot.waitSignal(told.compare_requested) as compared:
+        qtbot.keyClick(lights, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
+    assert compared.args == [Path("/data/night/light.fits"), Path("/products/night/calibrated_light_2.fits")]
+    assert not stacks.selectionModel().hasSelection()
+
+
+def test_master_has_no_raw_frame_to_compare_with_and_says_so(told):
+    told.story.products.select(200)
+    button = told.story.products._detail.compare_button
+    assert not button.isEnabled()
+    assert "one raw frame" in button.toolTip()
+
+
+def test_log_row_leads_to_the_log_of_the_batch(qtbot, told):
+    assert [entry.message for entry in told.story._log.values.values] == [f"line {n}" for n in range(20, 30)]
+    with qtbot.waitSignal(told.log_requested) as wished:
+        told.story._log.activated.emit(told.story._log.values.index(0, 0))
+    assert wished.args == [2]
+
+
+def test_thumbnails_are_asked_for_once_and_only_in_sight(qtbot, page):
+    asked = []
+    page.thumbnail_requested.connect(asked.append)
+    page.set_lines((NIGHT,))
+    page.set_story(story(lights=200))
+    qtbot.waitUntil(lambda: page.story.verticalScrollBar().maximum() > 2000)
+    page.story.show_products()
+    qtbot.waitUntil(lambda: len(asked) > 2)
+    page.story.products.update()
+    QApplication.processEvents()
+    assert len(asked) == len(set(asked)) < 30
+
+
+def test_red_theme_has_neither_green_nor_blue(qtbot, look, told):
+    theme.apply(look, "red")
+    grey = QImage(64, 48, QImage.Format.Format_Grayscale8)
+    grey.fill(Qt.GlobalColor.white)
+    told.story.show_products()
+    told.set_thumbnail(Path("/products/night/light_stack_100.fits"), grey)
+    told.story.products.select(1)
+    QApplication.processEvents()
+    image = told.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+    pixels = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.width(), 4)
+    assert pixels[..., :2].max() == 0
+    assert pixels[..., 2].max() == 255
+
+
+def drop(page, *urls):
+    mime = QMimeData()
+    mime.setUrls([QUrl(url) for url in urls])
+    action, button, key = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    page.dropEvent(QDropEvent(QPointF(QPoint(5, 5)), action, mime, button, key))
+
+
+def test_dropped_folder_or_file_is_chosen(page, tmp_path):
+    page.set_lines((NIGHT,))
+    (tmp_path / "a.fits").touch()
+    drop(page, tmp_path.as_uri())
+    assert page.view_state()["folder"] == str(tmp_path)
+    page.set_folder("/elsewhere")
+    drop(page, (tmp_path / "a.fits").as_uri())
+    assert page.view_state()["folder"] == str(tmp_path)
+
+
+def test_dropped_address_is_refused_with_a_remedy(page):
+    page.set_lines((NIGHT,))
+    drop(page, "https://example.org/night")
+    assert "copy the frames to a folder" in labels(page)
+
+
+def test_failure_keeps_the_list_and_says_that_it_is_old(page):
+    page.show_failure("the database is locked: wait")
+    assert "The batches cannot be read" in labels(page)
+    page.set_lines((NIGHT,))
+    page.show_failure("the database is locked: wait")
+    assert "Not up to date: the database is locked: wait" in labels(page)
+    assert page.list.current == NIGHT
+    page.set_lines((NIGHT,))
+    assert "Not up to date" not in labels(page)
+
+
+def test_duty_of_another_cupola_is_told(page):
+    page.set_lines((NIGHT,))
+    page.set_duty(False, "another Cupola takes the orders")
+    assert "another Cupola takes the orders" in labels(page)
+    page.set_duty(True)
+    assert "another Cupola" not in labels(page)
+
+
+def test_view_comes_back(qtbot, told):
+    told.list.select("/data/old")
+    told.list._filter.setText("o")
+    state = told.view_state()
+    again = BatchesPage()
+    qtbot.addWidget(again)
+    again.restore_view(state)
+    again.set_lines((NIGHT, OLD))
+    assert again.list.current == OLD
+    assert again.view_state()["list"]["filter"] == "o"
+
+
+@pytest.mark.parametrize("state", [{}, {"list": 3, "batch": 4, "scroll": "x", "split": [0, "a"], "folder": 1}])
+def test_nonsense_is_no_view(page, state):
+    page.restore_view(state)
+    page.set_lines((NIGHT, OLD))
+    assert page.list.current == NIGHT
+
+
+class HandLane:
+    """Does what it is given when it is told to."""
+
+    def __init__(self):
+        self.works = []
+
+    def submit(self, work, *arguments):
+        self.works.append((work, arguments))
+
+    def run(self):
+        works, self.works = self.works, []
+        for work, arguments in works:
+            work(*arguments)
+
+
+@pytest.fixture
+def observatory():
+    with open_observatory() as opened:
+        yield opened
+
+
+@pytest.fixture
+def lane():
+    return HandLane()
+
+
+@pytest.fixture
+def controller(qtbot, observatory, lane):
+    desk = observatory.front_desk
+    made = BatchesController(observatory.batches, observatory.orders, observatory.log_records, desk, lane, "ada")
+    yield made
+    made.close()
+
+
+def test_answer_to_an_outdated_question_is_dropped(controller, observatory, lane, tmp_path):
+    first, second = (observatory.batches.open_batch(str(tmp_path / name), tmp_path).key for name in ("a", "b"))
+    stories = []
+    controller.story_changed.connect(lambda told: stories.append(told.batch.key))
+    controller.open_story(first)
+    controller.open_story(second)
+    lane.run()
+    lane.run()
+    assert stories == [second]
+
+
+def test_orders_are_submitted_under_the_name_of_the_operator(controller, observatory, lane, tmp_path):
+    accepted_orders, lines = [], []
+    controller.accepted.connect(accepted_orders.append)
+    controller.lines_changed.connect(lines.append)
+    controller.run(str(tmp_path))
+    lane.run()
+    lane.run()
+    (stored,) = accepted_orders
+    assert (stored.order.user, stored.order.url, stored.state) == ("ada", str(tmp_path), OrderState.WAITING)
+    assert [(line.key, line.name, line.status) for line in lines[-1]] == [(0, tmp_path.name, Status.WAITING)]
+    controller.cancel_order(stored.name)
+    lane.run()
+    lane.run()
+    assert lines[-1] == ()
+
+
+def test_batch_run_by_a_command_elsewhere_cannot_be_cancelled_here(qtbot, controller, observatory, lane, tmp_path):
+    key = observatory.batches.open_batch(str(tmp_path), tmp_path).key
+    with qtbot.waitSignal(controller.refused) as refusal:
+        controller.cancel(key)
+        lane.run()
+    assert "stop it there" in refusal.args[0]
+
+
+@pytest.mark.logs_warnings
+def test_relative_folder_is_refused_with_a_sentence(qtbot, controller, lane):
+    with qtbot.waitSignal(controller.refused) as refusal:
+        controller.run("night")
+        lane.run()
+    assert "absolute path" in refusal.args[0]
+
+
+def test_failure_is_told_and_the_next_success_too(qtbot, controller, observatory, lane, monkeypatch):
+    class Broken:
+        def all(self):
+            raise StoreError("the database is locked")
+
+    with qtbot.waitSignal(controller.lines_changed):
+        controller.look()
+        lane.run()
+    good = controller._batches
+    controller._batches = Broken()
+    with qtbot.waitSignal(controller.failed) as failure:
+        controller.look()
+        lane.run()
+    assert failure.args == ["the database is locked"]
+    controller._batches = good
+    with qtbot.waitSignal(controller.lines_changed):
+        controller.look()
+        lane.run()
+
+
+def test_events_reach_the_story_between_readings(qtbot, controller, observatory, lane, tmp_path):
+    opened = observatory.batches.open_batch(str(tmp_path), tmp_path)
+    observatory.batches.set_status(opened.key, Status.RUNNING)
+    controller.open_story(opened.key)
+    lane.run()
+    controller.set_started(accepted(str(tmp_path)), opened)
+    controller.set_event(StepStarted("astrometry", 6, 8))
+    with qtbot.waitSignal(controller.story_changed) as told_now:
+        controller.set_event(Progress("astrometry", 2, 5, "light_2.fits"))
+    (line,) = told_now.args[0].steps
+    assert (line.title, line.done, line.total, line.what) == ("Astrometry", 2, 5, "light_2.fits")
+    assert told_now.args[0].more_steps == 7
