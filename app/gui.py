@@ -60,10 +60,11 @@ class Session(QObject):
         self._duty.finished.connect(self._finish)
         self.panel.stop.pressed.connect(self._stop_everything)
         self.panel.window.close_requested.connect(self.close)
-        self._memory = None if memory_file is None else WindowMemory(memory_file, self.panel.window.view_state, self)
+        self._memory = None if memory_file is None else WindowMemory(memory_file, self._view, self)
         if self._memory is not None:
-            self.panel.window.restore_view(self._memory.recall())
+            self._restore(self._memory.recall())
             self.panel.window.view_changed.connect(self._memory.note)
+            self.panel.theme_changed.connect(self._memory.note)
 
     def show(self) -> None:
         """Show the windows, then begin to open the observatory."""
@@ -71,7 +72,14 @@ class Session(QObject):
         QTimer.singleShot(0, self._duty.start)
 
     def close(self) -> None:
-        """Begin the shutdown, once; the windows close when it is done."""
+        """Settle the dome question, then begin the shutdown; the windows close when it is done."""
+        if self.connections is not None and not self.connections.is_dome_settled:
+            self.connections.ask_about_dome(self.leave)
+        else:
+            self.leave()
+
+    def leave(self) -> None:
+        """Begin the shutdown, whatever the dome does."""
         if self._is_closing:
             return
         self._is_closing = True
@@ -81,6 +89,13 @@ class Session(QObject):
             self._duty.leave()
         else:
             self.connections.close(self._duty.leave)
+
+    def _view(self) -> dict[str, Any]:
+        return {"theme": theme.current().name, **self.panel.window.view_state()}
+
+    def _restore(self, view: dict[str, Any]) -> None:
+        self.panel.set_theme(str(view.get("theme")))
+        self.panel.window.restore_view(view)
 
     def _connect(self, station: Station) -> None:
         from app.wiring.station import connect_station
@@ -139,8 +154,8 @@ def run() -> int:
     _log_bugs()
     application = application_with_theme("dark")
     session = Session(application, _of_settings, user_data_folder() / "window.json")
-    signal.signal(signal.SIGINT, lambda *_: session.close())
-    signal.signal(signal.SIGTERM, lambda *_: session.close())
+    signal.signal(signal.SIGINT, lambda *_: session.leave())
+    signal.signal(signal.SIGTERM, lambda *_: session.leave())
     session.show()
     return application.exec()
 

@@ -77,7 +77,7 @@ class _Camera(QObject):
         elif self._looks * _LOOK_MS < PATIENCE_S * 1000.0:
             return
         self._timer.stop()
-        self._session.close()
+        self._session.leave()
 
 
 def composed(panel: ControlPanel) -> QImage:

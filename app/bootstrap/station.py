@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_CLOSE_S = 5.0
+_CLOSE_S = 8.0
 _HISTORY = timedelta(hours=12)
 _HISTORY_STEP = timedelta(minutes=2)
 
@@ -162,6 +162,7 @@ def open_station(
         front_desk = FrontDesk(
             observatory.orders, observatory.batches, observatory.journal, devices.site, observatory.clock
         )
+        is_owner = stack.enter_context(_owning(devices.dome))
         dome = DomeService(
             _client(AlpacaDome, devices.dome),
             devices.dome,
@@ -169,8 +170,8 @@ def open_station(
             observatory.clock,
             server=f"{devices.dome.server}/{devices.dome.device}",
             is_ours=devices.is_ours,
+            is_owner=is_owner,
         )
-        is_owner = stack.enter_context(_owning(devices.dome))
         surroundings = SurroundingsService(
             _client(AlpacaMount, devices.mount) if devices.mount.server else None,
             _client(AlpacaSafety, devices.safety_monitor) if devices.safety_monitor.server else None,

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 MOMENT = NIGHT + timedelta(minutes=37, seconds=12)
 #: Free disk space that the pictures show: the real one would make each another picture.
 FREE_BYTES = 1_800_000_000_000
-_LEAST_SIZE = (1024, 600)
+_LEAST_SIZE = (1024, 640)
+#: Free disk space that the pictures show: the real one would make each another picture.
+FREE_BYTES = 1_800_000_000_000
 
 #: What is in the queue of the pictures: name, right ascension and declination in degrees.
 _TARGETS = (
@@ -120,7 +123,7 @@ def _station() -> Iterator[Station]:
             open_observatory() as observatory,
             open_station(observatory, simulated_devices(simulator), port=0) as station,
         ):
-            yield station
+            yield replace(station, takes_orders=False, free_bytes=lambda _: FREE_BYTES)
     finally:
         with suppress(OSError):
             simulator.end()

@@ -122,8 +122,12 @@ class BatchStore(Protocol):
 class DomeClient(Protocol):
     """A dome on the wire, for the thread of one lane; every call may block up to its time-out.
 
-    All raise `DeviceUnreachable`, `DeviceRefused` or `DeviceNotSupported`.
+    All but `warm` raise `DeviceUnreachable`, `DeviceRefused` or `DeviceNotSupported`.
     """
+
+    def warm(self) -> None:
+        """Open the connection before it is needed; nothing is sent, and nothing is raised when it cannot be."""
+        ...
 
     def connect(self) -> DomeFacts:
         """Connect the device and read what it is and can do."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from time import monotonic
-from typing import Any, Protocol, TypeVar, assert_never
+from typing import Any, TypeVar, assert_never
 
 from app.model.angles import AzimuthRefused, parse_azimuth_deg
 from app.model.clock import Clock
@@ -56,14 +56,6 @@ _KEPT_MOVES = 64
 _BROKEN_AT_ONCE_S = 0.5
 
 
-class WarmDomeClient(DomeClient, Protocol):
-    """A dome on the wire whose connection can be opened before it is needed."""
-
-    def warm(self) -> None:
-        """Open the connection; nothing is sent, and nothing is raised when it cannot be."""
-        ...
-
-
 @dataclass(slots=True)
 class _Command:
     """A command, and its end for those who wait."""
@@ -86,12 +78,12 @@ class _Stop:
 class _Clients:
     """Clients for calls at the same time: an idle one if there is one, else a new one."""
 
-    def __init__(self, connect: Callable[[], WarmDomeClient]) -> None:
+    def __init__(self, connect: Callable[[], DomeClient]) -> None:
         self._connect = connect
         self._idle = deque([connect()])
         self._is_closed = False
 
-    def use(self, function: Callable[[WarmDomeClient], T]) -> T:
+    def use(self, function: Callable[[DomeClient], T]) -> T:
         """Call a function with a client that nobody else uses."""
         try:
             client = self._idle.pop()
@@ -135,19 +127,23 @@ class DomeService:
         ``HOST:PORT/device``, for people.
     is_ours : bool
         Whether a nonce proved that it is the simulator that this program started.
+    is_owner : bool
+        Whether this program alone commands the dome; another may watch, close and stop it.
     """
 
     def __init__(
         self,
-        connect: Callable[[], WarmDomeClient],
+        connect: Callable[[], DomeClient],
         settings: Dome,
         journal: Record,
         clock: Clock,
         *,
         server: str,
         is_ours: bool,
+        is_owner: bool = True,
     ) -> None:
         self._settings = settings
+        self._is_owner = is_owner
         self._journal = journal
         self._clock = clock
         self._state = DomeState(
@@ -386,6 +382,11 @@ class DomeService:
             except AzimuthRefused as error:
                 raise DomeRefused(str(error)) from error
         what, server = named(wish), self._state.server
+        if not self._is_owner:
+            raise DomeRefused(
+                f"{what} is refused: another Cupola commands the dome at {server}; from here it can be watched, closed "
+                "and stopped: end the other one to take over"
+            )
         if wish.kind is WishKind.OPEN and not self._state.is_ours and wish.override is None:
             raise DomeRefused(
                 f"{what} is refused: {server} is not the simulator that Cupola started, and no interlock guards it "
@@ -610,8 +611,8 @@ class DomeService:
 
         try:
             self._journal_lane.submit(write)
-        except ObservatoryError as error:
-            log.warning("Not in the journal: %s by %s %s: %s", what, who, detail, error)
+        except ObservatoryError as error:  # an answer that came after the end of the lanes
+            log.info("Not in the journal: %s by %s %s: %s", what, who, detail, error)
 
     def _on_loop(self, function: Callable[..., None], *values: object) -> None:
         """Call on the loop's thread, from any thread; without a loop nothing is followed."""
@@ -620,7 +621,7 @@ class DomeService:
                 self._loop.call_soon_threadsafe(function, *values)
 
 
-def _abort(client: WarmDomeClient) -> None:
+def _abort(client: DomeClient) -> None:
     """Send STOP; once more when the kept connection turns out to be broken, for twice stopped is stopped."""
     began_s = monotonic()
     try:

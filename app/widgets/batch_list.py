@@ -1,4 +1,4 @@
-"""The list of batches: night, name, state, frames, problems; filtered by words and sorted by any column."""
+"""The list of batches: night, name, state with its problems, frames; filtered by words and sorted by any column."""
 
 from __future__ import annotations
 
@@ -29,34 +29,48 @@ def status_tone(status: Status) -> Tone:
     return STATUS_TONES.get(status, Tone.NORMAL)
 
 
+def state_text(status: Status, problems: int) -> str:
+    """How something stands; the problems of what is done are counted."""
+    if status is Status.DONE_WITH_PROBLEMS and problems:
+        return "1 problem" if problems == 1 else f"{count_text(problems)} problems"
+    return STATUS_TEXTS[status]
+
+
 def _number(value: int | None) -> str:
     return DASHES if value is None else count_text(value)
 
 
-def _problems(line: BatchLine) -> int | None:
-    return None if line.warnings is None or line.errors is None else line.warnings + line.errors
+def _problems(line: BatchLine) -> int:
+    return (line.warnings or 0) + (line.errors or 0)
 
 
+def _short_name(line: BatchLine) -> str:
+    """The name without the date that the column before it says already."""
+    short = line.name.removeprefix(line.night or "").lstrip("_- ")
+    return short if line.night and short else line.name
+
+
+_LOUDNESS = (Status.FAILED, Status.DONE_WITH_PROBLEMS, Status.RUNNING, Status.WAITING, Status.CANCELLED, Status.DONE)
 _COLUMNS: tuple[Column[BatchLine], ...] = (
-    Column("Night", lambda line: line.night or DASHES, 108),
-    Column("Batch", lambda line: line.name, tip=lambda line: f"{line.name}, from {line.source}"),
+    Column("Night", lambda line: line.night or DASHES, 94),
+    Column(
+        "Batch",
+        _short_name,
+        order=lambda line: line.name,
+        tip=lambda line: f"{line.name}, from {line.source}",
+        is_cut_in_middle=True,
+    ),
     Column(
         "State",
-        lambda line: STATUS_TEXTS[line.status],
-        96,
+        lambda line: state_text(line.status, _problems(line)),
+        104,
         tone=lambda line: status_tone(line.status),
-        tip=lambda line: line.status.replace("_", " "),
+        order=lambda line: (-_LOUDNESS.index(line.status), _problems(line)),
+        tip=lambda line: (
+            f"{line.status.replace('_', ' ')}, {_number(line.warnings)} warnings, {_number(line.errors)} errors"
+        ),
     ),
-    Column("Frames", lambda line: _number(line.frames), 68, True, order=lambda line: line.frames or 0),
-    Column(
-        "Problems",
-        lambda line: _number(_problems(line)),
-        80,
-        True,
-        tone=lambda line: Tone.ATTENTION if line.errors else Tone.NORMAL,
-        order=lambda line: (line.errors or 0, line.warnings or 0),
-        tip=lambda line: f"{_number(line.warnings)} warnings, {_number(line.errors)} errors",
-    ),
+    Column("Frames", lambda line: _number(line.frames), 72, True, order=lambda line: line.frames or 0),
 )
 
 
@@ -91,7 +105,7 @@ class BatchList(QWidget):
         top.addStretch()
         top.addWidget(self._choose)
         column = QVBoxLayout(self)
-        column.setContentsMargins(theme.GAP_PX, theme.GAP_PX, theme.GAP_PX, theme.GAP_PX)
+        column.setContentsMargins(theme.GAP_PX, theme.NEAR_PX, theme.GAP_PX, theme.GAP_PX)
         column.setSpacing(theme.NEAR_PX)
         column.addLayout(top)
         column.addWidget(self._filter)

@@ -124,6 +124,7 @@ class MainWindow(QMainWindow):
         self._banners: dict[str, Banner] = {}
         self._may_close = False
         self._stack = QStackedWidget()
+        self._questions = QVBoxLayout()
         self._banner_column = QVBoxLayout()
         self._banner_column.setSpacing(0)
         self._build()
@@ -193,6 +194,10 @@ class MainWindow(QMainWindow):
             banner.deleteLater()
             self._arrange_banners()
 
+    def add_question(self, question: QWidget) -> None:
+        """Give a question its place above the banners; it shows itself when it has something to ask."""
+        self._questions.addWidget(question)
+
     def stop_room(self) -> QRect:
         """Where the STOP window lies, in global coordinates."""
         room = self.strip.stop_rect()
@@ -258,6 +263,7 @@ class MainWindow(QMainWindow):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.strip)
+        column.addLayout(self._questions)
         column.addLayout(self._banner_column)
         column.addLayout(middle, 1)
         column.addWidget(self.foot)

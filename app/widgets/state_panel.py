@@ -51,7 +51,7 @@ class StatePanel(QWidget):
         self._title.style().polish(self._title)
         self._title.setText(title)
         self._sentence.setText(sentence)
-        self._sentence.setMinimumHeight(self._sentence.heightForWidth(_SENTENCE_PX))  # a layout gives it one line
+        self._sentence.setMinimumHeight(max(0, self._sentence.heightForWidth(_SENTENCE_PX)))  # a layout gives it one line
         self._sentence.setProperty("role", "dim" if state is PageState.EMPTY else "")
         self._sentence.style().polish(self._sentence)
         self._action.setText(action)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, Qt
 from PySide6.QtGui import QPainter
-from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from app.model.batch import Status
 from app.model.story import StepLine
 from app.model.wording import duration_text
 from app.widgets import theme
-from app.widgets.batch_list import STATUS_TEXTS, status_tone
-from app.widgets.value_table import VALUE_ROLE, Column, Tone, ValueModel, ValueTable
+from app.widgets.batch_list import state_text, status_tone
+from app.widgets.value_table import VALUE_ROLE, Column, Tone, ValueModel, ValueTable, paint_row
 
 _BAR_PX = 6
 _BAR_LENGTH_PX = 64
@@ -22,25 +22,19 @@ def progress_text(line: StepLine) -> str:
     return f"{line.done} of {line.total}" if line.total else ""
 
 
-def _state(line: StepLine) -> str:
-    """How it stands; problems are counted."""
-    if line.status is Status.DONE_WITH_PROBLEMS and line.problems:
-        return "1 problem" if line.problems == 1 else f"{line.problems} problems"
-    return STATUS_TEXTS[line.status]
-
-
 def _tone(line: StepLine) -> Tone:
     return Tone.DIM if line.status is Status.WAITING else status_tone(line.status)
 
 
 _COLUMNS: tuple[Column[StepLine], ...] = (
     Column("Step", lambda line: line.title, 156, tone=lambda line: Tone.DIM if _is_ahead(line) else Tone.NORMAL),
-    Column("State", _state, 116, tone=_tone),
-    Column("Progress", progress_text, 144),
-    Column("Time", lambda line: "" if line.seconds is None else duration_text(line.seconds), 76, True),
-    Column("Left", lambda line: "" if line.eta_s is None else f"~ {duration_text(line.eta_s)}", 84, True),
-    Column("Now", lambda line: line.what),
+    Column("State", lambda line: state_text(line.status, line.problems), 104, tone=_tone),
+    Column("Time", lambda line: "" if line.seconds is None else duration_text(line.seconds), 84, True),
+    Column("Progress", progress_text, 152),
+    Column("Left", lambda line: "" if line.eta_s is None else f"~ {duration_text(line.eta_s)}", 92, True),
+    Column("Detail", lambda line: line.what),
 )
+_PROGRESS, _LEFT = 3, 4
 
 
 def _is_ahead(line: StepLine) -> bool:
@@ -52,10 +46,12 @@ class StepTable(ValueTable[StepLine]):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(ValueModel(_COLUMNS, lambda line: line.name), "Steps of the run", is_whole=True, parent=parent)
-        self.setItemDelegateForColumn(2, _ProgressDelegate(self))
+        self.setItemDelegateForColumn(_PROGRESS, _ProgressDelegate(self))
 
     def set_steps(self, steps: tuple[StepLine, ...], more: int) -> None:
-        """Show the steps, and how many more there are."""
+        """Show the steps, and how many more there are; progress has columns while something progresses."""
+        for column in (_PROGRESS, _LEFT):
+            self.setColumnHidden(column, not any(step.total for step in steps))
         ahead = (StepLine("", f"{more} more step{'s' if more > 1 else ''}", Status.WAITING),) if more else ()
         self.values.set_values((*steps, *ahead))
 
@@ -68,8 +64,7 @@ class _ProgressDelegate(QStyledItemDelegate):
     ) -> None:
         line: StepLine = index.data(VALUE_ROLE)
         look = theme.current()
-        style = option.widget.style() if option.widget else QApplication.style()
-        style.drawPrimitive(QStyle.PrimitiveElement.PE_PanelItemViewItem, option, painter, option.widget)
+        paint_row(painter, option, index)
         if not line.total:
             return
         painter.save()

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Any, Generic, TypeVar
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
-from PySide6.QtGui import QFont, QWheelEvent
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
+from PySide6.QtGui import QFont, QFontMetrics, QPainter, QWheelEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
 
 from app.widgets import theme
 
@@ -19,6 +28,7 @@ T = TypeVar("T")
 VALUE_ROLE = Qt.ItemDataRole.UserRole
 #: Texts up to this length are seen whole and need no tooltip.
 _SHORT = 12
+_MARK_PX = 3
 
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -44,6 +54,8 @@ class Column(Generic[T]):
         What it sorts by; its text when None.
     tip : callable or None
         Tooltip; the text when None.
+    is_cut_in_middle : bool
+        Whether a text that is too long loses its middle: the ends of names tell them apart.
     """
 
     title: str
@@ -53,6 +65,7 @@ class Column(Generic[T]):
     tone: Callable[[T], Tone] = lambda value: Tone.NORMAL
     order: Callable[[T], Any] | None = None
     tip: Callable[[T], str] | None = None
+    is_cut_in_middle: bool = False
 
 
 class ValueModel(QAbstractTableModel, Generic[T]):
@@ -200,6 +213,55 @@ class ValueModel(QAbstractTableModel, Generic[T]):
         return end
 
 
+def paint_row(painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
+    """The ground of a selected row, marked at its left: in red, the ground alone is hardly seen."""
+    if not option.state & QStyle.StateFlag.State_Selected:
+        return
+    look = theme.current()
+    painter.fillRect(option.rect, look.color("raised"))
+    if index.column() == 0:
+        has_focus = option.widget is not None and option.widget.hasFocus()
+        mark = QRect(option.rect.left(), option.rect.top(), _MARK_PX, option.rect.height())
+        painter.fillRect(mark, look.color("accent" if has_focus else "dim"))
+
+
+class _CellDelegate(QStyledItemDelegate, Generic[T]):
+    """Paints texts right below their titles; a style sheet would move them by 3 px, and takes ten times as long."""
+
+    def __init__(self, values: ValueModel[T], parent: QTableView) -> None:
+        super().__init__(parent)
+        self._values = values
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
+        paint_row(painter, option, index)
+        column, value = self._values.columns[index.column()], self._values.value_at(index.row())
+        text, tone = column.text(value), column.tone(value)
+        if not text:
+            return
+        font, metrics = _font(tone in (Tone.ATTENTION, Tone.ALARM))
+        room = option.rect.adjusted(theme.NEAR_PX, 0, -theme.NEAR_PX, 0)
+        cut = Qt.TextElideMode.ElideMiddle if column.is_cut_in_middle else Qt.TextElideMode.ElideRight
+        shown = metrics.elidedText(text, cut, room.width())
+        side = Qt.AlignmentFlag.AlignRight if column.is_number else Qt.AlignmentFlag.AlignLeft
+        look, ink = theme.current(), tone.value
+        if tone is Tone.ALARM:
+            ink = "background"
+            width = metrics.horizontalAdvance(shown)
+            left = room.right() + 1 - width if column.is_number else room.left()
+            ground = QRect(left - theme.TIGHT_PX, room.top() + 4, width + 2 * theme.TIGHT_PX, room.height() - 8)
+            painter.fillRect(ground, look.color("alarm"))
+        painter.setFont(font)
+        painter.setPen(look.color(ink))
+        painter.drawText(room, side | Qt.AlignmentFlag.AlignVCenter, shown)
+
+
+@cache
+def _font(is_loud: bool) -> tuple[QFont, QFontMetrics]:
+    """The fonts of cells, made once: the same in every theme."""
+    font = theme.font(theme.TEXT_PX, QFont.Weight.DemiBold if is_loud else QFont.Weight.Normal)
+    return font, QFontMetrics(font)
+
+
 class ValueTable(QTableView, Generic[T]):
     """The table of a `ValueModel`.
 
@@ -231,6 +293,7 @@ class ValueTable(QTableView, Generic[T]):
         self.values = model
         self._is_whole = is_whole
         self.setModel(model)
+        self.setItemDelegate(_CellDelegate(model, self))
         self.setAccessibleName(name)
         self.setShowGrid(False)
         self.setWordWrap(False)

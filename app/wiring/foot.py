@@ -5,6 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QObject
+
 from app.controllers.batch_thread import BatchThread
 from app.controllers.batches import BatchesController
 from app.controllers.health import Findings, HealthController
@@ -75,10 +77,11 @@ def _mail(findings: Findings, *, is_set: bool) -> Health:
     return Health("ok", Severity.NORMAL, "No mail waits")
 
 
-class _RunningBatch:
+class _RunningBatch(QObject):
     """What the foot line says of the batch that runs."""
 
     def __init__(self, panel: ControlPanel) -> None:
+        super().__init__(panel)
         self._foot = panel.window.foot
         self._name = ""
         self._step = ""

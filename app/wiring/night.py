@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QObject, QSize
 from PySide6.QtGui import QImage
 
 from app.controllers.batches import BatchesController
@@ -94,31 +94,29 @@ def _open_frame(panel: ControlPanel, path: Path) -> None:
     panel.frames.open(path)
 
 
-class _NewestFrame:
+class _NewestFrame(QObject):
     """The newest product of the batch that is shown, as the picture of the night."""
 
     def __init__(self, panel: ControlPanel, frames: FramesController) -> None:
+        super().__init__(panel)
         self._panel = panel
         self._frames = frames
         self._card: ProductCard | None = None
+        self._width = 0
 
     def take(self, story: BatchStory) -> None:
         """Ask for the picture of the newest stack, or of the newest product while there is none."""
         stacks = [card for card in story.products if card.kind is ProductKind.LIGHT_STACK]
         cards = stacks or list(story.products)
         if cards and (self._card is None or cards[-1].path != self._card.path):
-            self._card = cards[-1]
+            self._card, self._width = cards[-1], 0
             self._frames.make_thumbnail(self._card.path, PICTURE)
 
     def show(self, path: Path, image: QImage) -> None:
         """Show it."""
         card = self._card
-        if (
-            card is None
-            or path != card.path
-            or image.isNull()
-            or max(image.width(), image.height()) < PICTURE.width() // 2
-        ):
-            return
+        if card is None or path != card.path or image.width() <= self._width:
+            return  # another picture, none, or a smaller one of the same
+        self._width = image.width()
         numbers = (("FWHM", card.fwhm), ("sky", card.sky), ("WCS", card.wcs), ("frames", str(len(card.inputs))))
         self._panel.night.set_frame(image, card.title, tuple((name, text) for name, text in numbers if text), str(path))

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QObject
+
 from app.controllers.batch_thread import BatchThread
 from app.controllers.batches import BatchesController
 from app.controllers.devices import DevicesController
@@ -17,7 +19,7 @@ from app.controllers.log_bridge import LogBridge
 from app.controllers.loop_watch import LoopWatch
 from app.controllers.night import NightController
 from app.controllers.work_orders import WorkOrdersController
-from app.model.dome import ShutterWord
+from app.model.dome import DomeWish, ShutterWord, WishKind
 from app.model.strip import Severity
 from app.widgets.control_panel import ControlPanel
 from app.wiring.batches import connect_batches
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Connections:
+class Connections(QObject):
     """Everything between an opened station and the window.
 
     Parameters
@@ -48,6 +50,7 @@ class Connections:
     """
 
     def __init__(self, panel: ControlPanel, station: Station, who: str) -> None:
+        super().__init__(panel)
         observatory, devices = station.observatory, station.devices
         self._panel = panel
         self._station = station
@@ -55,6 +58,8 @@ class Connections:
         self._pictures = ThreadPoolExecutor(1, thread_name_prefix="pictures")
         self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._barriers: list[Future[None]] = []
+        self._then: Callable[[], None] = _nothing
+        self._is_quitting = False
         self.bridge = LogBridge(observatory.log_records, self._sql, observatory.clock)
         logging.getLogger().addHandler(self.bridge.handler)
         self.dome = DomeController(station.dome, station.loop, observatory.clock, who)
@@ -99,6 +104,11 @@ class Connections:
         connect_log(panel, self.bridge, self.night)
         connect_settings(panel, self.devices, station.observatory.settings, station.observatory.settings_file)
         connect_foot(panel, station, self.health, self.thread, self.batches, self.bridge)
+        question = panel.question
+        question.close_chosen.connect(self._close_first)
+        question.leave_chosen.connect(self._leave_dome)
+        question.stay_chosen.connect(self._stay)
+        self.dome.said.connect(self._quit_when_closed)
         if not station.is_dome_owner:
             panel.window.show_banner(
                 "Another Cupola has the dome: from here you can watch it, close it and stop it",
@@ -122,10 +132,45 @@ class Connections:
         self._station.surroundings.stop_mount()
 
     @property
-    def is_dome_closed(self) -> bool:
-        """Whether the dome is known to be closed, by whosever word."""
-        word = self._station.dome.state.shutter_word(self._station.observatory.clock.monotonic())
-        return word in (ShutterWord.CLOSED, ShutterWord.PROVEN_CLOSED)
+    def is_dome_settled(self) -> bool:
+        """Whether the dome may be left alone: it is known to be closed, is another's, or was never there."""
+        state = self._station.dome.state
+        if not self._station.is_dome_owner or state.facts is None:
+            return True
+        return self._shutter() in (ShutterWord.CLOSED, ShutterWord.PROVEN_CLOSED)
+
+    def ask_about_dome(self, then: Callable[[], None]) -> None:
+        """Ask in the window what becomes of the dome; calls `then` when that is settled, or nothing when one stays."""
+        self._then = then
+        self._panel.question.ask(str(self._shutter()))
+
+    def _close_first(self) -> None:
+        self._is_quitting = True
+        self._panel.question.show_closing()
+        self.dome.ask(DomeWish(WishKind.CLOSE))
+
+    def _leave_dome(self) -> None:
+        log.warning("The window is left while the shutter is %s", self._shutter())
+        self._panel.question.hide()
+        self._then()
+
+    def _stay(self) -> None:
+        self._is_quitting = False
+        self._panel.question.hide()
+
+    def _quit_when_closed(self, sentence: str, severity: Severity) -> None:
+        """What became of a wish: of the one to close before the end, too."""
+        if not self._is_quitting:
+            return
+        self._is_quitting = False
+        if self.is_dome_settled:
+            self._panel.question.hide()
+            self._then()
+        else:
+            self._panel.question.show_failure(sentence)
+
+    def _shutter(self) -> ShutterWord:
+        return self._station.dome.state.shutter_word(self._station.observatory.clock.monotonic())
 
     def close(self, then: Callable[[], None]) -> None:
         """Stop the batch, then everything else, then call `then`; the window stays alive meanwhile."""

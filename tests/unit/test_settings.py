@@ -41,8 +41,8 @@ def test_example_shows_every_setting_with_its_default() -> None:
 
 
 def test_all_problems_come_at_once() -> None:
-    text = "[site]\nlatitude_deg = 91\n[mail]\nadmins = ['nobody']\n[calibration]\nrejection = 'best'\n[dome]\n"
-    assert set(refused_fields(text)) == {"site.latitude_deg", "mail.admins", "calibration.rejection", "dome"}
+    text = "[site]\nlatitude_deg = 91\n[mail]\nadmins = ['nobody']\n[calibration]\nrejection = 'best'\n[nonsense]\n"
+    assert set(refused_fields(text)) == {"site.latitude_deg", "mail.admins", "calibration.rejection", "nonsense"}
 
 
 def test_rejections_are_those_of_the_program_and_asked_only_when_one_is_named(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_nobody_gets_mail_without_a_host() -> None:
 
 
 def test_start_up_does_not_wait_for_numpy() -> None:
-    code = "import sys, app.bootstrap as b\nwith b.open_observatory(): sys.exit('numpy' in sys.modules)"
+    code = "import sys, app.bootstrap.observatory as b\nwith b.open_observatory(): sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
