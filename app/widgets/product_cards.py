@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from PySide6.QtCore import (
     QTimer,
     Signal,
 )
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QKeyEvent, QPainter, QPixmap, QResizeEvent, QWheelEvent
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QKeyEvent, QPainter, QPen, QPixmap, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -38,6 +38,12 @@ from app.widgets.value_table import VALUE_ROLE, Column, ValueModel
 _LINE_PX = 18
 _TITLE_PX = 22
 _KEPT_THUMBNAILS = 600
+#: Cards that are added in one turn of the event loop: many at once would hold the window up.
+_AT_ONCE = 24
+#: Of many lights, so many rows are shown at first: what follows them is not pushed out of sight.
+_FOLDED_ROWS = 2
+#: Pictures are given the shape of most detectors; others lie in the middle of it, whole.
+_SHAPE = 3 / 4
 
 _LIGHTS = (ProductKind.CALIBRATED_LIGHT, ProductKind.UNCALIBRATED_LIGHT)
 _MASTERS = (ProductKind.FLAT_MASTER, ProductKind.DARK_MASTER, ProductKind.BIAS_MASTER)
@@ -45,24 +51,32 @@ _MASTERS = (ProductKind.FLAT_MASTER, ProductKind.DARK_MASTER, ProductKind.BIAS_M
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One grid: its caption, what is in it, and the size of its cards."""
+    """One grid: its caption, what is in it, the width of its cards, and the lines of text on them."""
 
     title: str
     kinds: tuple[ProductKind, ...]
     least_px: int
-    picture_px: int
+    most_px: int
     lines: int
+    is_folded: bool = True
 
-    @property
-    def card_px(self) -> int:
-        """Height of a card with the space below it."""
-        return self.picture_px + _TITLE_PX + self.lines * _LINE_PX + 2 * theme.NEAR_PX + theme.TIGHT_PX
+    def card(self, room_px: int, count: int) -> tuple[int, QSize]:
+        """How many cards stand in a row, and the size of one with the space beside and below it."""
+        columns = max(1, min(room_px // self.least_px, max(1, count)))
+        width = min(room_px // columns, self.most_px)
+        height = picture_px(width) + _TITLE_PX + self.lines * _LINE_PX + 2 * theme.NEAR_PX + theme.TIGHT_PX
+        return columns if count * width <= room_px else max(1, room_px // width), QSize(width, height)
+
+
+def picture_px(card_px: int) -> int:
+    """Height of the picture on a card of that width."""
+    return round((card_px - theme.NEAR_PX) * _SHAPE)
 
 
 _KINDS = (
-    _Kind("STACKS", (ProductKind.LIGHT_STACK,), 232, 172, 4),
-    _Kind("LIGHTS", _LIGHTS, 184, 120, 3),
-    _Kind("MASTERS", _MASTERS, 184, 120, 2),
+    _Kind("STACKS", (ProductKind.LIGHT_STACK,), 232, 328, 4, is_folded=False),
+    _Kind("LIGHTS", _LIGHTS, 184, 216, 3),
+    _Kind("MASTERS", _MASTERS, 184, 216, 2),
 )
 
 
@@ -95,7 +109,9 @@ class ProductCards(QWidget):
             self._grids.append((caption, grid, kind))
             column.addWidget(caption)
             column.addWidget(grid)
+            column.addWidget(grid.more)
         column.addWidget(self._detail)
+        self._detail.hide()
         self._current: ProductCard | None = None
 
     @property
@@ -111,11 +127,16 @@ class ProductCards(QWidget):
             caption.setText(f"{kind.title}  {len(mine)}")
             caption.setVisible(bool(mine))
             grid.setVisible(bool(mine))
-            grid.cards.set_values(mine)
+            grid.set_cards(mine)
         keys = {card.key: card for card in cards}
         if self._current is not None:
             self._set_current(keys.get(self._current.key))
-        self._detail.setVisible(bool(cards))
+
+    def fold(self) -> None:
+        """Another batch comes: show the first rows of each kind, and choose none."""
+        self._set_current(None)
+        for _, grid, _ in self._grids:
+            grid.fold()
 
     def set_thumbnail(self, path: Path, image: QImage) -> None:
         """Show a thumbnail: grey, upright; it gets the theme's colour here."""
@@ -126,7 +147,7 @@ class ProductCards(QWidget):
     def select(self, key: int) -> bool:
         """Choose the product with that key; False when there is none."""
         for _, grid, _ in self._grids:
-            row = grid.cards.row_of(key)
+            row = grid.row_of(key)
             if row is not None:
                 grid.setCurrentIndex(grid.cards.index(row, 0))
                 return True
@@ -158,15 +179,16 @@ class ProductCards(QWidget):
         if card != self._current:
             self._current = card
             self._detail.set_card(card)
+            self._detail.setVisible(card is not None)
             if card is not None:
                 self._place_detail(card)
 
     def _place_detail(self, card: ProductCard) -> None:
         """Right below the grid of the chosen card."""
         grid = next(grid for _, grid, kind in self._grids if card.kind in kind.kinds)
-        if self._column.indexOf(self._detail) != self._column.indexOf(grid) + 1:
+        if self._column.indexOf(self._detail) != self._column.indexOf(grid.more) + 1:
             self._column.removeWidget(self._detail)
-            self._column.insertWidget(self._column.indexOf(grid) + 1, self._detail)
+            self._column.insertWidget(self._column.indexOf(grid.more) + 1, self._detail)
 
     def _open(self, index: QModelIndex) -> None:
         self.frame_requested.emit(index.data(VALUE_ROLE).path)
@@ -226,7 +248,9 @@ class _Thumbnails(QWidget):
 
 
 def _tinted(image: QImage, white: tuple[float, float, float]) -> QPixmap:
-    """The picture with its white in the theme's colour."""
+    """The picture with its white in the theme's colour; null when there is none."""
+    if image.isNull():
+        return QPixmap()
     pixmap = QPixmap.fromImage(image.convertToFormat(QImage.Format.Format_RGB32))
     painter = QPainter(pixmap)
     painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Multiply)
@@ -236,19 +260,26 @@ def _tinted(image: QImage, white: tuple[float, float, float]) -> QPixmap:
 
 
 class _CardGrid(QListView):
-    """Cards of one kind, as high as they need."""
+    """Cards of one kind, as high as they need; of many, the first rows, until all are wished for."""
 
     compare_wished = Signal()
 
     def __init__(self, kind: _Kind, thumbnails: _Thumbnails) -> None:
         super().__init__()
         self._kind = kind
+        self._all: tuple[ProductCard, ...] = ()
+        self._is_folded = kind.is_folded
         self.cards: ValueModel[ProductCard] = ValueModel(
             (Column("Product", _spoken, tip=lambda card: f"{_spoken(card)}\n{card.path.name}"),),
             lambda card: card.key,
         )
+        self.more = QPushButton()
+        self.more.setProperty("kind", "link")
+        self.more.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.more.clicked.connect(self.unfold)
+        self.more.hide()
         self.setModel(self.cards)
-        self.setItemDelegate(_CardDelegate(kind.picture_px, thumbnails, self))
+        self.setItemDelegate(_CardDelegate(thumbnails, self))
         self.setAccessibleName(f"{kind.title.capitalize()}: Enter opens, Shift+Enter compares with the raw frame")
         self.setViewMode(QListView.ViewMode.IconMode)
         self.setResizeMode(QListView.ResizeMode.Adjust)
@@ -256,11 +287,36 @@ class _CardGrid(QListView):
         self.setUniformItemSizes(True)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.cards.rowsInserted.connect(self._fit)
-        self.cards.rowsRemoved.connect(self._fit)
+        self._adding = QTimer(self, interval=0, singleShot=True)
+        self._adding.timeout.connect(self._show)
+
+    def set_cards(self, cards: Sequence[ProductCard]) -> None:
+        """Show these; many come in some turns of the event loop."""
+        if self._all != tuple(cards):
+            self._all = tuple(cards)
+            self._show()
+
+    def fold(self) -> None:
+        """Show none, and of the next ones the first rows."""
+        self._all = ()
+        self._is_folded = self._kind.is_folded
+        self._show()
+
+    def unfold(self) -> None:
+        """Show all."""
+        self._is_folded = False
+        self._show()
+
+    def row_of(self, key: int) -> int | None:
+        """Where a card is; it is brought into sight."""
+        row = next((row for row, card in enumerate(self._all) if card.key == key), None)
+        if row is not None and row >= self.cards.rowCount():
+            self._is_folded = self._is_folded and row < self._wanted()
+            self._show(at_least=row + 1)
+        return row
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
-        self._fit()
+        self._show()
         super().resizeEvent(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
@@ -278,23 +334,40 @@ class _CardGrid(QListView):
         if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
             self.viewport().update()
 
+    def _room_px(self) -> int:
+        return max(self.width() - 4, self._kind.least_px)
+
+    def _wanted(self) -> int:
+        """How many cards are to be shown in the end."""
+        columns, _ = self._kind.card(self._room_px(), len(self._all))
+        return min(len(self._all), _FOLDED_ROWS * columns) if self._is_folded else len(self._all)
+
+    def _show(self, at_least: int = 0) -> None:
+        """Show what changed, and some of what is still to come; the rest follows in the next turn."""
+        wanted = self._wanted()
+        count = max(at_least, min(wanted, self.cards.rowCount() + _AT_ONCE))
+        self.cards.set_values(self._all[:count])
+        self._fit()
+        if count < wanted:
+            self._adding.start()
+        self.more.setText(f"Show all {len(self._all)} {self._kind.title.lower()}")
+        self.more.setVisible(wanted < len(self._all))
+
     def _fit(self) -> None:
         """Cards fill the width; the height follows."""
-        room_px = max(self.width() - 4, self._kind.least_px)
-        columns = max(1, room_px // self._kind.least_px)
-        size = QSize(min(room_px // columns, 2 * self._kind.least_px), self._kind.card_px)
+        columns, size = self._kind.card(self._room_px(), len(self._all))
         if size != self.gridSize():
             self.setGridSize(size)
-        rows = -(-self.cards.rowCount() // columns)
-        self.setFixedHeight(rows * self._kind.card_px + 4)
+        height = -(-self.cards.rowCount() // columns) * size.height() + 4
+        if height != self.height() or height != self.minimumHeight():
+            self.setFixedHeight(height)
 
 
 class _CardDelegate(QStyledItemDelegate):
     """Paints one card: picture, title, numbers."""
 
-    def __init__(self, picture_px: int, thumbnails: _Thumbnails, parent: QListView) -> None:
+    def __init__(self, thumbnails: _Thumbnails, parent: QListView) -> None:
         super().__init__(parent)
-        self._picture_px = picture_px
         self._thumbnails = thumbnails
         self._grid = parent
 
@@ -313,24 +386,27 @@ class _CardDelegate(QStyledItemDelegate):
         is_chosen = bool(state & QStyle.StateFlag.State_Selected)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(look.color("accent") if is_chosen else Qt.PenStyle.NoPen)
+        painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(look.color("raised"))
-        painter.drawRoundedRect(card_rect.adjusted(0, 0, -1, -1), theme.TIGHT_PX, theme.TIGHT_PX)
-        picture = card_rect.adjusted(1, 1, -2, 0)
-        picture.setHeight(self._picture_px)
+        painter.drawRoundedRect(card_rect, theme.TIGHT_PX, theme.TIGHT_PX)
+        picture = QRect(card_rect)
+        picture.setHeight(picture_px(option.rect.width()))
         self._paint_picture(painter, picture, card)
-        text = card_rect.adjusted(theme.NEAR_PX, self._picture_px + theme.TIGHT_PX, -theme.NEAR_PX, 0)
+        text = card_rect.adjusted(theme.NEAR_PX, picture.height() + theme.TIGHT_PX, -theme.NEAR_PX, 0)
         self._paint_text(painter, text, card)
+        if is_chosen:
+            painter.setPen(QPen(look.color("accent"), 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(card_rect.adjusted(1, 1, -1, -1), theme.TIGHT_PX, theme.TIGHT_PX)
         painter.restore()
 
     def _paint_picture(self, painter: QPainter, room: QRect, card: ProductCard) -> None:
-        look = theme.current()
-        painter.fillRect(room, look.color("background"))
         pixmap = self._thumbnails.of(card.path)
-        if pixmap is None:
+        if pixmap is None or pixmap.isNull():
             painter.setFont(theme.font(theme.LABEL_PX))
-            painter.setPen(look.color("dim"))
-            painter.drawText(room, Qt.AlignmentFlag.AlignCenter, "picture follows")
+            painter.setPen(theme.current().color("dim"))
+            text = "picture follows" if pixmap is None else "no picture: see the log"
+            painter.drawText(room, Qt.AlignmentFlag.AlignCenter, text)
             return
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         target = QRect(room.topLeft(), pixmap.size().scaled(room.size(), Qt.AspectRatioMode.KeepAspectRatio))
@@ -411,11 +487,7 @@ class _Detail(QWidget):
         )
         self.compare_button.setToolTip(why)
         self.compare_button.setAccessibleDescription(why)
-        self._title.setProperty("role", "" if card else "dim")
-        self._title.style().polish(self._title)
-        self._text.setVisible(card is not None)
         if card is None:
-            self._title.setText("Choose a product to see what it was made of")
             return
         self._title.setText(card.path.name)
         self._title.setToolTip(str(card.path))

@@ -177,11 +177,17 @@ class ValueModel(QAbstractTableModel, Generic[T]):
         return sorted(values, key=column.order or column.text, reverse=self._sorting[1] is Qt.SortOrder.DescendingOrder)
 
     def _remove_all_but(self, keys: set[Hashable]) -> None:
-        for row in reversed(range(len(self._values))):
-            if self._key(self._values[row]) not in keys:
-                self.beginRemoveRows(QModelIndex(), row, row)
-                del self._values[row]
+        """Remove the others, neighbours at once."""
+        row = len(self._values) - 1
+        while row >= 0:
+            first = row
+            while first >= 0 and self._key(self._values[first]) not in keys:
+                first -= 1
+            if first < row:
+                self.beginRemoveRows(QModelIndex(), first + 1, row)
+                del self._values[first + 1 : row + 1]
                 self.endRemoveRows()
+            row = first - 1
 
     def _replace(self, row: int, value: T) -> None:
         if self._values[row] != value:

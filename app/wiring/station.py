@@ -90,7 +90,7 @@ class Connections(QObject):
         self.devices = DevicesController(
             self._network, observatory.settings, observatory.settings_file, observatory.database
         )
-        self.thread = BatchThread(observatory.processor)
+        self.batch_thread = BatchThread(observatory.processor)
         self.loop_watch = LoopWatch()
         self._connect()
 
@@ -98,12 +98,12 @@ class Connections(QObject):
         panel, station = self._panel, self._station
         limits, site = station.observatory.settings.weather_limits, station.devices.site
         connect_night(panel, self.dome, self.night, self.orders, self.batches, self.frames, limits)
-        connect_orders(panel, self.orders, self.thread, site, station.observatory.clock, station.devices.sky_clock)
-        connect_batches(panel, self.batches, self.thread, self.frames)
+        connect_orders(panel, self.orders, self.batch_thread, site, station.observatory.clock, station.devices.sky_clock)
+        connect_batches(panel, self.batches, self.batch_thread, self.frames)
         connect_frames(panel, self.frames)
         connect_log(panel, self.bridge, self.night)
         connect_settings(panel, self.devices, station.observatory.settings, station.observatory.settings_file)
-        connect_foot(panel, station, self.health, self.thread, self.batches, self.bridge)
+        connect_foot(panel, station, self.health, self.batch_thread, self.batches, self.bridge)
         question = panel.question
         question.close_chosen.connect(self._close_first)
         question.leave_chosen.connect(self._leave_dome)
@@ -124,7 +124,7 @@ class Connections(QObject):
         self.health.start()
         self.night.look()
         if self._station.takes_orders:
-            self.thread.start()
+            self.batch_thread.start()
 
     def stop_everything(self) -> None:
         """STOP: past every queue, in the thread of the press."""
@@ -174,11 +174,11 @@ class Connections(QObject):
 
     def close(self, then: Callable[[], None]) -> None:
         """Stop the batch, then everything else, then call `then`; the window stays alive meanwhile."""
-        self.thread.stop()
-        if not self.thread.isRunning():
+        self.batch_thread.stop()
+        if not self.batch_thread.isRunning():
             self._take_apart(then)
             return
-        self.thread.finished.connect(lambda: self._take_apart(then))
+        self.batch_thread.finished.connect(lambda: self._take_apart(then))
 
     def _take_apart(self, then: Callable[[], None]) -> None:
         for controller in (self.orders, self.health, self.bridge):
