@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QThread, QTimer, Signal
+from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal
 from PySide6.QtWidgets import QApplication
 
 from app.controllers.window_memory import WindowMemory
@@ -94,6 +94,8 @@ class Session(QObject):
         return {"theme": theme.current().name, **self.panel.window.view_state()}
 
     def _restore(self, view: dict[str, Any]) -> None:
+        if not view:
+            self.panel.window.setWindowState(Qt.WindowState.WindowMaximized)
         self.panel.set_theme(str(view.get("theme")))
         self.panel.window.restore_view(view)
 

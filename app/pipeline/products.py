@@ -103,7 +103,8 @@ def make(context: Context, plan: Plan, write: Callable[[Path], tuple[str, dict[s
                 qc,
             ),
         )
-        log.info("%s made from %d frame(s)", path, len(plan.exposures))
+        count = len(plan.exposures)
+        log.info("%s made from %d frame%s", path, count, "" if count == 1 else "s")
     context.kept.add(known.key)
     return known
 

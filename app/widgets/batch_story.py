@@ -1,8 +1,12 @@
-"""The story of one batch, from top to bottom: found, used, steps, products, log; before, during and after the run."""
+"""The story of one batch, from top to bottom, before, during and after the run.
+
+What one looks for comes first: before the run what was found, during it the steps, after it the products.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
@@ -20,13 +24,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.model.batch import Severity, Status
+from app.model.batch import ProductKind, Severity, Status
 from app.model.records import LogEntry
 from app.model.story import BatchStory, Group, MasterUse, StepLine, Trouble
-from app.model.wording import DASHES, duration_text, time_text
+from app.model.wording import DASHES, count_text, duration_text, time_text
 from app.widgets import theme
 from app.widgets.batch_list import STATUS_TEXTS
 from app.widgets.hold_button import HoldButton
+from app.widgets.log_table import level_text
 from app.widgets.product_cards import ProductCards
 from app.widgets.step_table import StepTable, progress_text
 from app.widgets.value_table import Column, Tone, ValueModel, ValueTable
@@ -35,6 +40,11 @@ _LOG_SHOWN = 10
 _TROUBLES_SHOWN = 12
 _LEFT_OUT_SHOWN = 6
 _WARNING, _ERROR = 30, 40
+_DONE = (Status.DONE, Status.DONE_WITH_PROBLEMS)
+_STACKS, _LIGHTS = (
+    (ProductKind.LIGHT_STACK,),
+    (ProductKind.CALIBRATED_LIGHT, ProductKind.UNCALIBRATED_LIGHT),
+)
 _PARTS = 1000
 _CANCEL_KEYS = "Ctrl+Shift+K"
 
@@ -51,12 +61,12 @@ def _loudness(entry: LogEntry) -> Tone:
 
 
 _GROUPS: tuple[Column[Group], ...] = (
-    Column("Frames", lambda group: str(group.count), 64, True),
     Column("Kind", lambda group: str(group.kind), 60),
     Column("Filter", lambda group: group.filter or "", 80),
-    Column("Exposure", lambda group: f"{group.exposure_s:g} s" if group.exposure_s else DASHES, 80, True),
+    Column("Exposure", lambda group: DASHES if group.exposure_s is None else f"{group.exposure_s:g} s", 84, True),
+    Column("Frames", lambda group: count_text(group.count), 72, True),
     Column("Size, binning", lambda group: ", ".join(filter(None, (group.size, group.binning))), 152),
-    Column("Detector", lambda group: group.temperature or DASHES, 144),
+    Column("Detector", lambda group: group.temperature or DASHES, 132),
     Column("Object", lambda group: group.objects),
 )
 _USES: tuple[Column[MasterUse], ...] = (
@@ -64,10 +74,9 @@ _USES: tuple[Column[MasterUse], ...] = (
     Column("Masters", lambda use: ", ".join(name.removesuffix(".fits") for name, _ in use.masters) or "none", tip=_tip),
     Column("Why", lambda use: f"{use.subtracted_why}; {use.flat_why}", tip=_tip),
 )
-_LEVELS = {10: "debug", 20: "info", _WARNING: "warning", _ERROR: "ERROR", 50: "CRITICAL"}
 _LOG: tuple[Column[LogEntry], ...] = (
-    Column("UTC", lambda entry: time_text(entry.at), 96, tone=lambda entry: Tone.DIM),
-    Column("Level", lambda entry: _LEVELS.get(entry.level, str(entry.level)), 96, tone=_loudness),
+    Column("UTC", lambda entry: time_text(entry.at), 84, tone=lambda entry: Tone.DIM),
+    Column("Level", lambda entry: level_text(entry.level), 92, tone=_loudness),
     Column("Message", lambda entry: entry.message.partition("\n")[0], tip=lambda entry: entry.message),
 )
 
@@ -122,17 +131,19 @@ class BatchStoryView(QScrollArea):
         self._whole_log.clicked.connect(self._open_log)
         self._found = _Section("FOUND", self._groups, self._odd, self._left_out)
         self._used = _Section("USED", self._uses)
-        self._done = _Section("STEPS", self.steps, self._troubles)
+        self._done = _Section("STEPS", self.steps)
+        self._faults = _Section("PROBLEMS", self._troubles)
         self._made = _Section("PRODUCTS", self.products)
         self._told = _Section("LOG", self._log, self._whole_log)
+        self._order: tuple[_Section, ...] = ()
         content = QWidget()
-        column = QVBoxLayout(content)
+        self._column = column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, theme.NEAR_PX, 0)
         column.setSpacing(theme.NEAR_PX)
         column.addWidget(self.head)
-        for section in self._sections:
-            column.addWidget(section)
+        column.addWidget(self._faults)
         column.addStretch(1)
+        self._arrange(Status.WAITING)
         self.setWidget(content)
         self._anchor: tuple[QWidget, int] | None = None
         self._anchoring = QTimer(self, interval=0, singleShot=True)
@@ -152,6 +163,8 @@ class BatchStoryView(QScrollArea):
             before = None
             self._anchor = None
             self.verticalScrollBar().setValue(0)
+            self.products.fold()
+        self._arrange(story.batch.status)
         self.head.set_story(story)
         if before is None or before.groups != story.groups or before.left_out != story.left_out:
             self._show_found(story)
@@ -189,9 +202,26 @@ class BatchStoryView(QScrollArea):
         super().resizeEvent(event)
         self._anchoring.start()
 
-    @property
-    def _sections(self) -> tuple[_Section, ...]:
-        return (self._found, self._used, self._done, self._made, self._told)
+    def _arrange(self, status: Status) -> None:
+        """Put first what is looked for: products after the run, steps during it, what was found before it."""
+        order = (self._found, self._used, self._done, self._made, self._told)
+        if status in _DONE:
+            order = (self._made, self._found, self._used, self._done, self._told)
+        elif status is Status.RUNNING:
+            order = (self._done, self._found, self._used, self._made, self._told)
+        if order == self._order:
+            return
+        self._order = order
+        for place, section in enumerate(order, start=2):
+            self._column.insertWidget(place, section)
+        stops = [
+            part
+            for section in order
+            for part in section.findChildren(QWidget)
+            if part.focusPolicy() & Qt.FocusPolicy.TabFocus
+        ]
+        for part, following in pairwise(stops):
+            QWidget.setTabOrder(part, following)
 
     def _show_found(self, story: BatchStory) -> None:
         self._groups.values.set_values(story.groups)
@@ -202,20 +232,21 @@ class BatchStoryView(QScrollArea):
         self._left_out.set_sentences(left_out, _LEFT_OUT_SHOWN)
         count = sum(group.count for group in story.groups)
         out = sum(len(one.subjects) for one in story.left_out)
-        self._found.set_title(f"FOUND  {count} frames" + (f", {out} left out" if out else ""))
+        self._found.set_title(f"FOUND  {_counted(count, 'frame')}" + (f", {out} left out" if out else ""))
         self._found.set_note("" if story.groups else _nothing_found(story))
 
     def _show_troubles(self, story: BatchStory) -> None:
         """All but the failure that the head tells already."""
         troubles = [_told(one) for one in story.troubles if one.message not in story.verdict]
         self._troubles.set_sentences(troubles, _TROUBLES_SHOWN)
+        self._faults.setVisible(bool(troubles))
 
     def _set_anchor(self) -> None:
         """Remember what is at the top of the view, unless the layout moves it right now."""
         top = self.verticalScrollBar().value()
         if self._anchoring.isActive():
             return
-        above = [part for part in (self.head, *self._sections) if part.y() <= top]
+        above = [part for part in (self.head, self._faults, *self._order) if part.isVisible() and part.y() <= top]
         self._anchor = (above[-1], top - above[-1].y()) if above and top else None
 
     def _return_to_anchor(self) -> None:
@@ -407,10 +438,10 @@ class _Head(QWidget):
         top.addWidget(self._name)
         top.addWidget(self._state)
         top.addStretch(1)
-        for button in (self.resume, self.restart, self.withdraw, self.cancel):
+        for button in (self.withdraw, self.cancel, self.resume, self.restart):
             top.addWidget(button)
         column = QVBoxLayout(self)
-        column.setContentsMargins(theme.GAP_PX, theme.GAP_PX, theme.GAP_PX, theme.GAP_PX)
+        column.setContentsMargins(theme.GAP_PX, theme.NEAR_PX, theme.GAP_PX, theme.GAP_PX)
         column.setSpacing(theme.TIGHT_PX)
         column.addLayout(top)
         column.addWidget(self._source)
@@ -427,8 +458,9 @@ class _Head(QWidget):
         _set_role(self._state, STATUS_TEXTS[status].upper(), _state_role(status))
         night = f"night of {story.night}" if story.night else "night not known"
         self._source.set_whole(f"{night}, from {batch.source}")
-        _set_role(self._verdict, story.verdict, "attention" if status is Status.FAILED else "")
-        self._verdict.setVisible(bool(story.verdict))
+        verdict = story.verdict or (_result_text(story) if status in _DONE else "")
+        _set_role(self._verdict, verdict, "attention" if status is Status.FAILED else "")
+        self._verdict.setVisible(bool(verdict))
         self._show_now(story, is_running=status is Status.RUNNING)
         self._offer(status)
 
@@ -452,9 +484,27 @@ class _Head(QWidget):
         if self.resume.property("kind") != primary:
             self.resume.setProperty("kind", primary)
             self.resume.style().polish(self.resume)
-        self.withdraw.setVisible(not is_running)
-        _allow(self.withdraw, None if waits else "It does not run", "Take its order back")
+        self.withdraw.setVisible(waits)
+        _allow(self.withdraw, None, "Take its order back")
         self.cancel.setVisible(is_running)
+
+
+def _result_text(story: BatchStory) -> str:
+    """What came of it: ``3 stacks, 24 lights and 3 masters of 342 frames, in 2 m 31 s``."""
+    kinds = [card.kind for card in story.products]
+    stacks, lights = (sum(kind in some for kind in kinds) for some in (_STACKS, _LIGHTS))
+    numbers = ((stacks, "stack"), (lights, "light"), (len(kinds) - stacks - lights, "master"))
+    made = [_counted(number, name) for number, name in numbers if number]
+    if not made:
+        return ""
+    whole = " and ".join(filter(None, (", ".join(made[:-1]), made[-1])))
+    found = sum(group.count for group in story.groups)
+    took_s = sum(step.seconds or 0.0 for step in story.steps)
+    return f"{whole} of {_counted(found, 'frame')}, in {duration_text(took_s)}"
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{count_text(number)} {name}{'' if number == 1 else 's'}"
 
 
 def _parts_done(steps: Sequence[StepLine]) -> int:

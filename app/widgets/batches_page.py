@@ -18,7 +18,7 @@ from app.widgets.state_panel import PageState, StatePanel, StateStack
 
 #: A story that takes longer to come says so.
 _PATIENCE_MS = 250
-_LEAST_LIST_PX = 400
+_LEAST_LIST_PX, _LIST_PX, _STORY_PX = 360, 420, 820
 
 
 class BatchesPage(QWidget):
@@ -71,15 +71,15 @@ class BatchesPage(QWidget):
         self._splitter = QSplitter(Qt.Orientation.Horizontal, childrenCollapsible=False)
         self._splitter.addWidget(self.list)
         self._splitter.addWidget(self._right)
-        self._splitter.setStretchFactor(0, 2)
-        self._splitter.setStretchFactor(1, 3)
+        self._splitter.setStretchFactor(0, 0)
+        self._splitter.setStretchFactor(1, 1)
         self.list.setMinimumWidth(_LEAST_LIST_PX)
-        self._splitter.setSizes([500, 700])
+        self._splitter.setSizes([_LIST_PX, _STORY_PX])
         self._splitter.splitterMoved.connect(self.view_changed)
         self._stack = StateStack(self._splitter)
         self._stack.action_requested.connect(self._act)
         column = QVBoxLayout(self)
-        column.setContentsMargins(theme.NEAR_PX, theme.NEAR_PX, theme.NEAR_PX, theme.NEAR_PX)
+        column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.NEAR_PX)
         column.addWidget(self._duty)
         column.addWidget(self._notice)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from logging import ERROR, WARNING, getLevelName
+from logging import ERROR, WARNING
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -12,6 +12,7 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -26,13 +27,15 @@ from app.model import wording
 from app.model.records import LogEntry
 from app.widgets import theme
 from app.widgets.choice_box import ChoiceBox
-from app.widgets.log_table import LogFilter, LogModel, LogTable, full_time_text, source_text
+from app.widgets.log_table import LogFilter, LogModel, LogTable, full_time_text, level_text, source_text
 from app.widgets.state_panel import PageState, StateStack
 
 _LEVELS = {0: "All", WARNING: "Warnings", ERROR: "Errors"}
 _ALL_SOURCES, _ALL_BATCHES = "All sources", "All batches"
 #: While one types, the filter waits so long for the next letter.
 _TYPING_MS = 150
+#: Room of the selected record: its heading and two lines; a traceback is worth to pull it higher.
+_DETAILS_PX = 92
 
 
 class LogPage(QWidget):
@@ -48,7 +51,7 @@ class LogPage(QWidget):
         super().__init__(parent)
         self._model = LogModel(self)
         self._table = LogTable(self._model)
-        self._sources: dict[str, str] = {}
+        self._sources: set[str] = set()
         self._batches: dict[int, str] = {}
         self._wanted_source = ""
         self._wanted_batch: int | None = None
@@ -110,7 +113,7 @@ class LogPage(QWidget):
             self._text.setText(text)
         source, batch = state.get("source"), state.get("batch")
         if isinstance(source, str) and source:
-            self._choose_source(source)
+            self._choose_source(source_text(source))
         if isinstance(batch, int):
             self._choose_batch(batch)
         match state.get("split"):
@@ -125,15 +128,17 @@ class LogPage(QWidget):
         self._failure.setProperty("role", "attention")
         self._failure.hide()
         self._stack = StateStack(self._table)
+        self._stack.setProperty("surface", "panel")
+        self._stack.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._splitter = QSplitter(Qt.Orientation.Vertical)
         self._splitter.addWidget(self._stack)
         self._splitter.addWidget(self._build_details())
-        self._splitter.setStretchFactor(0, 3)
-        self._splitter.setStretchFactor(1, 1)
+        self._splitter.setStretchFactor(0, 1)
+        self._splitter.setStretchFactor(1, 0)
         self._splitter.setChildrenCollapsible(False)
-        self._splitter.setSizes([390, 150])
+        self._splitter.setSizes([600, _DETAILS_PX])
         column = QVBoxLayout(self)
-        column.setContentsMargins(theme.GAP_PX, theme.NEAR_PX, theme.GAP_PX, theme.NEAR_PX)
+        column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.NEAR_PX)
         column.addLayout(self._build_bar())
         column.addWidget(self._failure)
@@ -182,7 +187,8 @@ class LogPage(QWidget):
         self._full = QPlainTextEdit(readOnly=True)
         self._full.setAccessibleName("The selected record in full")
         self._full.setTabChangesFocus(True)
-        self._full.setMinimumHeight(56)
+        self._full.setFrameShape(QFrame.Shape.NoFrame)
+        self._full.setMinimumHeight(48)
         heading = QHBoxLayout()
         heading.addWidget(self._what, 1)
         heading.addWidget(self._to_batch)
@@ -263,9 +269,9 @@ class LogPage(QWidget):
 
     def _offer(self, entries: Sequence[LogEntry]) -> None:
         """Offer sources and batches as they come."""
-        for source in {entry.source for entry in entries} - self._sources.keys():
-            self._sources[source] = source_text(source)
-            _insert(self._source, self._sources[source], source, is_wanted=source == self._wanted_source)
+        for source in {source_text(entry.source) for entry in entries} - self._sources:
+            self._sources.add(source)
+            _insert(self._source, source, source, is_wanted=source == self._wanted_source)
         for batch, name in {(entry.batch, entry.batch_name) for entry in entries}:
             if batch is not None and batch not in self._batches:
                 self._batches[batch] = name or str(batch)
@@ -288,12 +294,13 @@ class LogPage(QWidget):
         elif self._model.is_filtering:
             return
         elif total:
-            self._stack.show_state(PageState.EMPTY, "No record matches the filters", "", "Show everything")
+            sentence = f"The filters hide all {wording.count_text(total)} records."
+            self._stack.show_state(PageState.EMPTY, "No record matches the filters", sentence, "Clear the filters")
         else:
             sentence = "What the observatory and its batches do is written here."
             self._stack.show_state(PageState.EMPTY, "Nothing was logged yet", sentence)
         lines = f"{wording.count_text(total)} records"
-        following = ", following the newest" if self._table.anchor is None else ""
+        following = ", following the newest" if shown and self._table.anchor is None else ""
         self._counts.setText((lines if shown == total else f"{wording.count_text(shown)} of {lines}") + following)
         self._show_tail()
 
@@ -317,13 +324,15 @@ class LogPage(QWidget):
         self._copy.setVisible(bool(chosen))
         self._to_batch.setVisible(bool(chosen) and chosen[-1].batch is not None)
         if not chosen:
-            self._what.setText("Select a record to read it in full")
+            self._what.setText("Select a record to read it in full; Enter opens its batch")
+            self._full.hide()
             self._full.clear()
             return
+        self._full.show()
         entry = chosen[-1]
         more = f"  (newest of {len(chosen)} selected)" if len(chosen) > 1 else ""
         at = full_time_text(entry.at)
-        self._what.setText(f"{at}  {getLevelName(entry.level)}  {source_text(entry.source)}{more}")
+        self._what.setText(f"{at}  {level_text(entry.level)}  {source_text(entry.source)} ({entry.source}){more}")
         self._full.setPlainText("\n\n".join(filter(None, (entry.message, entry.traceback.rstrip()))))
         self._to_batch.setText(f"Open batch {entry.batch_name or entry.batch}")
 

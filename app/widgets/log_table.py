@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QRect, Qt, QTimer, Signal
-from PySide6.QtGui import QFont, QGuiApplication, QKeyEvent, QKeySequence, QPainter
+from PySide6.QtGui import QFont, QGuiApplication, QKeyEvent, QKeySequence, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -50,7 +50,9 @@ class Column(IntEnum):
 
 
 _TITLES = ("Time (UTC)", "Level", "Source", "Batch", "Message")
-_WIDTHS = (124, 92, 176, 156, 400)
+_WIDTHS = (124, 92, 120, 160, 400)
+#: Names of batches are long: their column takes this part of a wide table.
+_BATCH_PART, _MOST_BATCH_PX = 0.14, 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class LogFilter:
     text : str
         Words that all occur in message, source or batch, in any case.
     source : str
-        Name of a logger; its children are shown too.
+        Who writes, in the operator's words, see `source_text`.
     batch : int or None
         Key of a batch.
     """
@@ -78,11 +80,11 @@ class LogFilter:
         """Whether a record is shown."""
         if entry.level < self.level or (self.batch is not None and entry.batch != self.batch):
             return False
-        if self.source and entry.source != self.source and not entry.source.startswith(self.source + "."):
+        if self.source and source_text(entry.source) != self.source:
             return False
         if not self.text:
             return True
-        searched = f"{entry.message} {entry.source} {entry.batch_name}".casefold()
+        searched = f"{entry.message} {entry.source} {source_text(entry.source)} {entry.batch_name}".casefold()
         return all(word in searched for word in _words(self.text))
 
 
@@ -97,9 +99,38 @@ def place_of(entry: LogEntry) -> tuple[datetime, int]:
     return entry.at, entry.key or 0
 
 
+@lru_cache(maxsize=512)
 def source_text(source: str) -> str:
-    """The logger as the operator reads it: without the name of the program."""
-    return source.removeprefix("app.")
+    """Who writes, in the operator's words: the duty for services, else the part of the program."""
+    program, *parts = source.split(".")
+    if program != "app" or not parts:
+        return source
+    word = parts[1] if parts[0] == "services" and len(parts) > 1 else parts[0]
+    return _SOURCES.get(word, word.replace("_", " "))
+
+
+#: Parts of the program whose own names say little.
+_SOURCES = {
+    "alerts": "mail",
+    "bootstrap": "program",
+    "commands": "program",
+    "controllers": "window",
+    "gui": "window",
+    "http_api": "HTTP",
+    "lanes": "program",
+    "picture": "window",
+    "service_loop": "program",
+    "sim": "simulator",
+    "store": "database",
+    "widgets": "window",
+    "wiring": "window",
+}
+
+
+def level_text(level: int) -> str:
+    """``info``, ``warning``, ``ERROR``: what is normal does not shout."""
+    name = str(getLevelName(level))
+    return name if level >= ERROR else name.lower()
 
 
 def time_text(at: datetime) -> str:
@@ -247,15 +278,11 @@ class LogModel(QAbstractTableModel):
         return _text(entry, column), "text" if is_read else "dim"
 
 
-def _level_text(level: int) -> str:
-    return str(getLevelName(level))
-
-
 def _text(entry: LogEntry, column: int) -> str:
     if column == Column.TIME:
         return time_text(entry.at)
     if column == Column.LEVEL:
-        return _level_text(entry.level)
+        return level_text(entry.level)
     if column == Column.SOURCE:
         return source_text(entry.source)
     if column == Column.BATCH:
@@ -289,7 +316,7 @@ class _LevelDelegate(TextDelegate):
             super().paint(painter, option, index)
             return
         paint_ground(painter, option)
-        text = _level_text(level)
+        text = level_text(level)
         if level < ERROR:
             paint_text(painter, option.rect, text, "attention", _STRONG)
             return
@@ -360,6 +387,12 @@ class LogTable(QTableView):
         self._is_placing = True
         bar.setValue(bar.maximum() if self._anchor is None else self._log.row_at(self._anchor))
         self._is_placing = False
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Names of batches take their part of the width."""
+        super().resizeEvent(event)
+        wanted = round(_BATCH_PART * self.viewport().width())
+        self.setColumnWidth(Column.BATCH, min(_MOST_BATCH_PX, max(_WIDTHS[Column.BATCH], wanted)))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
         """Enter opens, Ctrl+C copies the selected records, Ctrl+End follows the tail."""

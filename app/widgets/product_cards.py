@@ -16,7 +16,18 @@ from PySide6.QtCore import (
     QTimer,
     Signal,
 )
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QKeyEvent, QPainter, QPen, QPixmap, QResizeEvent, QWheelEvent
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QFontMetrics,
+    QImage,
+    QKeyEvent,
+    QPainter,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -65,7 +76,7 @@ class _Kind:
         columns = max(1, min(room_px // self.least_px, max(1, count)))
         width = min(room_px // columns, self.most_px)
         height = picture_px(width) + _TITLE_PX + self.lines * _LINE_PX + 2 * theme.NEAR_PX + theme.TIGHT_PX
-        return columns if count * width <= room_px else max(1, room_px // width), QSize(width, height)
+        return room_px // width, QSize(width, height)
 
 
 def picture_px(card_px: int) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QSize
 from PySide6.QtGui import QImage
 
+from app.controllers.batch_thread import BatchThread
 from app.controllers.batches import BatchesController
 from app.controllers.dome import DomeController
 from app.controllers.frames import FramesController
@@ -15,12 +17,14 @@ from app.controllers.night import NightController
 from app.controllers.work_orders import WorkOrdersController
 from app.model.batch import ProductKind
 from app.model.dome import DomeState
+from app.model.order_life import StoredOrder
 from app.model.order_queue import OrderLine
 from app.model.queue_item import QueueItem
 from app.model.settings import WeatherLimits
 from app.model.story import BatchStory, ProductCard
 from app.model.surroundings import Moment
 from app.model.work_order import OrderState
+from app.pipeline.events import Event, Progress
 from app.widgets.control_panel import ControlPanel
 from app.widgets.order_table import target_text
 
@@ -35,6 +39,7 @@ def connect_night(
     night: NightController,
     orders: WorkOrdersController,
     batches: BatchesController,
+    batch_thread: BatchThread,
     frames: FramesController,
     limits: WeatherLimits,
 ) -> None:
@@ -55,7 +60,11 @@ def connect_night(
     night.strip_changed.connect(panel.window.set_values)
     night.alarms_changed.connect(page.set_alarms)
     night.moments_changed.connect(show_moments)
-    orders.orders_changed.connect(lambda lines: page.set_queue(*queue_of(lines)))
+    queue = _Queue(panel)
+    orders.orders_changed.connect(queue.take_lines)
+    batch_thread.progressed.connect(queue.take_event)
+    batch_thread.order_ended.connect(queue.forget)
+    batch_thread.order_put_off.connect(queue.forget)
     page.page_requested.connect(panel.window.show_page)
     page.order_requested.connect(partial(_show_order, panel))
     page.frame_requested.connect(lambda path: _open_frame(panel, Path(path)))
@@ -92,6 +101,39 @@ def _show_order(panel: ControlPanel, name: str) -> None:
 def _open_frame(panel: ControlPanel, path: Path) -> None:
     panel.window.show_page(panel.frames.TITLE)
     panel.frames.open(path)
+
+
+class _Queue(QObject):
+    """The running order, with the progress of what runs."""
+
+    def __init__(self, panel: ControlPanel) -> None:
+        super().__init__(panel)
+        self._page = panel.night
+        self._running: QueueItem | None = None
+        self._next: tuple[QueueItem, ...] = ()
+        self._progress: Progress | None = None
+
+    def take_lines(self, lines: tuple[OrderLine, ...]) -> None:
+        """The queue changed."""
+        self._running, self._next = queue_of(lines)
+        self._show()
+
+    def take_event(self, event: Event) -> None:
+        """What runs went on."""
+        if isinstance(event, Progress):
+            self._progress = event
+            self._show()
+
+    def forget(self, stored: StoredOrder) -> None:
+        """What ran has ended."""
+        self._progress = None
+
+    def _show(self) -> None:
+        running, progress = self._running, self._progress
+        if running is not None and progress is not None:
+            why = f"{progress.name.replace('_', ' ')}: {progress.what}"
+            running = replace(running, why=why, progress=(progress.done, progress.total))
+        self._page.set_queue(running, self._next)
 
 
 class _NewestFrame(QObject):

@@ -97,8 +97,10 @@ class Connections(QObject):
     def _connect(self) -> None:
         panel, station = self._panel, self._station
         limits, site = station.observatory.settings.weather_limits, station.devices.site
-        connect_night(panel, self.dome, self.night, self.orders, self.batches, self.frames, limits)
-        connect_orders(panel, self.orders, self.batch_thread, site, station.observatory.clock, station.devices.sky_clock)
+        connect_night(panel, self.dome, self.night, self.orders, self.batches, self.batch_thread, self.frames, limits)
+        connect_orders(
+            panel, self.orders, self.batch_thread, site, station.observatory.clock, station.devices.sky_clock
+        )
         connect_batches(panel, self.batches, self.batch_thread, self.frames)
         connect_frames(panel, self.frames)
         connect_log(panel, self.bridge, self.night)
