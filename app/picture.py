@@ -7,10 +7,13 @@ from PySide6.QtGui import QImage, QPainter
 
 from app.gui import Opening, Session, application_with_theme
 from app.model.batch import ProductKind
+from app.model.dome import DomeWish, WishKind
 from app.model.errors import ObservatoryError
 from app.model.story import BatchStory
 from app.widgets.control_panel import ControlPanel
 
+#: Where the dome of the pictures turns to.
+TARGET_DEG = 171.0
 PAGES = ("Night", "Orders", "Batches", "Frames", "Log", "Settings", "Help")
 #: Everything has to come within this.
 PATIENCE_S = 60.0
@@ -61,6 +64,7 @@ class _Camera(QObject):
         assert connections is not None  # noqa: S101 - it is connected
         self._panel.window.show_page(self._page)
         connections.batches.story_changed.connect(self._open_stack)
+        connections.dome.ask(DomeWish(WishKind.GOTO, TARGET_DEG))
 
     def _open_stack(self, story: BatchStory) -> None:
         """Show the first stack in Frames, once."""
