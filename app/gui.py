@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, QThread, QTimer, Signal
 from PySide6.QtWidgets import QApplication
 
 from app.controllers.window_memory import WindowMemory
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from app.wiring.station import Connections
 
 log = logging.getLogger(__name__)
+
+#: The observatory is opened after the first paint; a window that is not painted, for it is minimised, waits this long.
+UNSEEN_MS = 2000
 
 Opening = Callable[[], AbstractContextManager["Station"]]
 
@@ -51,6 +54,10 @@ class Session(QObject):
     def __init__(self, application: QApplication, opening: Opening, memory_file: Path | None = None) -> None:
         super().__init__()
         self._application = application
+        self._memory = None if memory_file is None else WindowMemory(memory_file, self._view, self)
+        view = {} if self._memory is None else self._memory.recall()
+        if (name := str(view.get("theme"))) in theme.THEMES:
+            theme.prepare(application, name)
         self.panel = ControlPanel(application)
         self.connections: Connections | None = None
         self._is_closing = False
@@ -60,16 +67,23 @@ class Session(QObject):
         self._duty.finished.connect(self._finish)
         self.panel.stop.pressed.connect(self._stop_everything)
         self.panel.window.close_requested.connect(self.close)
-        self._memory = None if memory_file is None else WindowMemory(memory_file, self._view, self)
         if self._memory is not None:
-            self._restore(self._memory.recall())
+            self._restore(view)
             self.panel.window.view_changed.connect(self._memory.note)
             self.panel.theme_changed.connect(self._memory.note)
 
     def show(self) -> None:
-        """Show the windows, then begin to open the observatory."""
+        """Show the windows; when they are painted, begin to open the observatory."""
+        self.panel.window.installEventFilter(self)
         self.panel.show()
-        QTimer.singleShot(0, self._duty.start)
+        QTimer.singleShot(UNSEEN_MS, self._duty.begin)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        """Wait for the first paint of the window: imports in another thread would delay it."""
+        if event.type() is QEvent.Type.Paint:
+            watched.removeEventFilter(self)
+            QTimer.singleShot(0, self._duty.begin)  # when everything in it is painted, too
+        return super().eventFilter(watched, event)
 
     def close(self) -> None:
         """Settle the dome question, then begin the shutdown; the windows close when it is done."""
@@ -96,12 +110,13 @@ class Session(QObject):
     def _restore(self, view: dict[str, Any]) -> None:
         if not view:
             self.panel.window.setWindowState(Qt.WindowState.WindowMaximized)
-        self.panel.set_theme(str(view.get("theme")))
         self.panel.window.restore_view(view)
 
     def _connect(self, station: Station) -> None:
         from app.wiring.station import connect_station
 
+        if self._is_closing:
+            return  # closed meanwhile: the observatory is on its way to be closed, too
         self.connections = connect_station(self.panel, station)
         self.connected.emit()
 
@@ -130,6 +145,11 @@ class Duty(QThread):
         super().__init__()
         self._opening = opening
         self._may_leave = threading.Event()
+
+    def begin(self) -> None:
+        """Start, unless it has."""
+        if not (self.isRunning() or self.isFinished()):
+            self.start()
 
     def run(self) -> None:
         """Open, wait, close."""
@@ -179,7 +199,7 @@ def application_with_theme(name: str) -> QApplication:
     application.setApplicationName("Cupola")
     application.setDesktopFileName("cupola")
     application.setQuitOnLastWindowClosed(False)
-    theme.apply(application, name)
+    theme.prepare(application, name)
     return application
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
@@ -398,6 +399,27 @@ class ScriptedDome:
     def _arrive(self) -> None:
         self._target_deg = None
         self._at_park, self._at_home = self._ends_at == "park", self._ends_at == "home"
+
+
+class LaterExecutor(Executor):
+    """Does what it is given when the test says so, in the test's own thread."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = []
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **_: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.waiting.append((future, function, arguments))
+        return future
+
+    def work(self) -> None:
+        """Do everything, with what that asks for."""
+        while self.waiting:
+            future, function, arguments = self.waiting.pop(0)
+            try:
+                future.set_result(function(*arguments))
+            except Exception as error:  # noqa: BLE001 - as every executor does
+                future.set_exception(error)
 
 
 @dataclass(slots=True)

@@ -87,15 +87,21 @@ def embedded_simulator(folder: Path) -> Simulator:
     ObservatoryError
         It does not begin.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / "simulator.json"
-    with FileLock(folder / "simulator.lock"):
-        known = _known(file)
-        if known is not None and known.is_ours():
-            return known
-        started = start_simulator(f"{NIGHT.isoformat()} {monotonic()}")
-        _keep(started, file)
-        return started
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "simulator.lock"):
+            known = _known(file)
+            if known is not None and known.is_ours():
+                return known
+            started = start_simulator(f"{NIGHT.isoformat()} {monotonic()}")
+            _keep(started, file)
+            return started
+    except OSError as error:
+        raise ObservatoryError(
+            f"the address of the simulated observatory cannot be kept in {folder} ({error.strerror}): "
+            "allow writing there"
+        ) from error
 
 
 def start_simulator(night: str, *options: str) -> Simulator:

@@ -212,8 +212,11 @@ def _open_desk(
     stack.callback(lambda: loop.submit(desk.stop()).result(_CLOSE_S))
     if is_owner:
         file = _address_file(observatory.database)
-        file.write_text(json.dumps({"port": desk.port, "pid": os.getpid()}), encoding="utf-8")
-        stack.callback(file.unlink, missing_ok=True)
+        try:
+            file.write_text(json.dumps({"port": desk.port, "pid": os.getpid()}), encoding="utf-8")
+            stack.callback(file.unlink, missing_ok=True)
+        except OSError as error:
+            log.warning("`cupola dome` will not find this Cupola: %s cannot be written (%s)", file, error.strerror)
     return desk, None
 
 
@@ -234,13 +237,17 @@ def _owning(dome: Dome) -> Iterator[bool]:
     """Whether this process owns the dome: the first that asks, until it ends."""
     name = f"{dome.server}-{dome.device}".replace(":", "-").replace("/", "-")
     folder = user_data_folder() / "domes"
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / f"{name}.lock", timeout=0)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
         yield False
         return
+    except OSError as error:
+        raise ObservatoryError(
+            f"The dome's lock {lock.lock_file} cannot be made ({error.strerror}): allow writing there"
+        ) from error
     try:
         yield True
     finally:

@@ -193,8 +193,10 @@ def _devices(observatory: Observatory, manner: Manner) -> Devices:
         try:
             dome = Dome(server=manner.server, device=manner.device or 0)
         except ValidationError as error:
-            sentence = f"--server {manner.server!r} with --device {manner.device} is no dome"
-            raise ObservatoryError(f"{sentence}: give HOST:PORT, such as 192.168.1.20:11111, and a number") from error
+            given = f"--server {manner.server!r}" + ("" if manner.device is None else f" with --device {manner.device}")
+            raise ObservatoryError(
+                f"{given} is no dome: give HOST:PORT, such as 192.168.1.20:11111, and a number from 0"
+            ) from error
         none = Device()
         return Devices(dome, none, none, none, observatory.settings.site, observatory.clock)
     devices = devices_of(observatory)

@@ -15,6 +15,7 @@ from app.bootstrap.program import operator
 from app.commands.console import BAD_USAGE, DONE, FAILED, ProgressLine, give, mails, refuse, say
 from app.model.batch import Status
 from app.model.errors import ObservatoryError
+from app.model.wording import frames_text
 from app.model.work_order import source_of_url
 from app.services.batch_report import batch_report, failed_report
 
@@ -90,7 +91,7 @@ def summary(result: dict[str, Any]) -> str:
 
 def _numbers(product: dict[str, Any]) -> str:
     qc, wcs = product["qc"], product["wcs"] or {}
-    parts = [product["filter"], f"{len(product['inputs'])} frame(s)"]
+    parts = [product["filter"], frames_text(len(product["inputs"]))]
     if "L1FWHM" in qc:
         parts.append(f"FWHM {qc['L1FWHM']:.2f} arcsec")
     elif "FWHMPIX" in qc:

@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
 #: The pictures show this moment.
 MOMENT = NIGHT + timedelta(minutes=37, seconds=12)
-#: Free disk space that the pictures show: the real one would make each another picture.
-FREE_BYTES = 1_800_000_000_000
-_LEAST_SIZE = (1024, 640)
+_LEAST_SIZE, _LARGEST_SIZE = (1024, 640), (7680, 4320)
 #: Free disk space that the pictures show: the real one would make each another picture.
 FREE_BYTES = 1_800_000_000_000
 
@@ -48,32 +46,51 @@ _TARGETS = (
 
 def run(out: Path, size: str, page: str, theme: str) -> int:
     """Write the picture; the first one needs about a minute, for the example night is calibrated for it."""
-    wanted = re.fullmatch(r"(\d{3,5})x(\d{3,5})", size)
-    if wanted is None or any(int(n) < least for n, least in zip(wanted.groups(), _LEAST_SIZE, strict=True)):
-        least = "x".join(map(str, _LEAST_SIZE))
-        return refuse(f"size {size!r} is none: write it as 1920x1080, {least} at least", as_json=False, code=BAD_USAGE)
+    wanted = _parsed(size)
+    if wanted is None:
+        least, largest = ("x".join(map(str, limit)) for limit in (_LEAST_SIZE, _LARGEST_SIZE))
+        sentence = f"size {size!r} is none: write it as 1920x1080, from {least} to {largest}"
+        return refuse(sentence, as_json=False, code=BAD_USAGE)
     os.environ |= {"QT_QPA_PLATFORM": "offscreen", "QT_SCALE_FACTOR": "1", "QT_FONT_DPI": "96"}
     from app import picture  # Qt: only now is the platform settled
     from app.widgets.theme import THEMES
 
     names = {name.lower(): name for name in picture.PAGES}
-    if page.lower() not in names or theme not in THEMES:
-        pages, themes = ", ".join(picture.PAGES), ", ".join(THEMES)
-        sentence = f"page {page!r} or theme {theme!r} is none: pages are {pages}; themes are {themes}"
-        return refuse(sentence, as_json=False, code=BAD_USAGE)
+    for what, given, known in (("page", page.lower(), names), ("theme", theme, THEMES)):
+        if given not in known:
+            sentence = f"{what} {given!r} is none: give one of {', '.join(known)}"
+            return refuse(sentence, as_json=False, code=BAD_USAGE)
     folder = user_data_folder() / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(out.parent)  # before the long work
+    _make(folder)
     with FileLock(folder.with_suffix(".lock")):
         _prepare(folder)
-        width, height = (int(n) for n in wanted.groups())
-        image = picture.taken(_station, width, height, names[page.lower()], theme)
-    out.parent.mkdir(parents=True, exist_ok=True)
+        image = picture.taken(_station, *wanted, names[page.lower()], theme)
     if not image.save(str(out)):
         raise ObservatoryError(
             f"{out} cannot be written as a picture: give a name that ends in .png, where you may write"
         )
     print(out)
     return DONE
+
+
+def _parsed(size: str) -> tuple[int, int] | None:
+    """Width and height; None for what no picture can have."""
+    wanted = re.fullmatch(r"(\d{3,4})x(\d{3,4})", size, re.ASCII)
+    if wanted is None:
+        return None
+    width, height = int(wanted[1]), int(wanted[2])
+    is_wide_enough = _LEAST_SIZE[0] <= width <= _LARGEST_SIZE[0]
+    return (width, height) if is_wide_enough and _LEAST_SIZE[1] <= height <= _LARGEST_SIZE[1] else None
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ObservatoryError(
+            f"The folder {folder} cannot be made ({error.strerror}): allow writing there, or choose another place"
+        ) from error
 
 
 def _prepare(folder: Path) -> None:

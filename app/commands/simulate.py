@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import secrets
-from math import isfinite
+from math import inf, isfinite
 
 from app.bootstrap.night import NIGHT_VARIABLE, sky_clock
 from app.model.errors import ObservatoryError
@@ -44,6 +44,8 @@ def run(port: int, scale: float, *, frozen: bool, idle_s: float | None, discover
     """
     if not (isfinite(scale) and 0.0 < scale <= 1000.0):
         raise ObservatoryError(f"The scale of the simulation is {scale:g}: give more than 0, and at most 1000")
+    if idle_s is not None and not 0.0 < idle_s < inf:
+        raise ObservatoryError(f"The simulation is to end {idle_s:g} s after its last client: give more than 0 s")
     observatory = _picture() if frozen else SimulatedObservatory(sky_clock(), scale)
     with listen(port) as listener:
         ready = json.dumps({"server": f"{HOST}:{listener.getsockname()[1]}", "pid": os.getpid()})

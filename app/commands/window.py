@@ -15,11 +15,26 @@ def has_display() -> bool:
 
 def run() -> int:
     """Open the window; returns when it was closed."""
-    if sys.platform == "linux":
-        os.environ.setdefault("QT_QPA_PLATFORM", "xcb")  # under Wayland a client can neither place nor raise STOP
+    if sys.platform == "linux" and not os.environ.get("QT_QPA_PLATFORM"):
+        if (lack := _lack()) is not None:  # Qt would abort the program
+            say(lack)
+            return FAILED
+        if os.environ.get("DISPLAY"):
+            os.environ["QT_QPA_PLATFORM"] = "xcb"  # under Wayland a client can neither place nor raise STOP
     try:
         from app import gui
     except ImportError as error:
         say(f"the window cannot be shown: {error}: run `cupola doctor` for the system libraries that are missing")
         return FAILED
     return gui.run()
+
+
+def _lack() -> str | None:
+    """What the window needs and does not find; None when there is everything."""
+    from app.commands.doctor import missing_libraries
+
+    if missing := missing_libraries():
+        return f"the window needs system libraries that are missing: apt-get install {' '.join(missing)}"
+    if not has_display():
+        return "there is no display for the window: start Cupola on a desktop, or be on duty without: `cupola serve`"
+    return None

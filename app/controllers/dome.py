@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.controllers.answers import Answers, ProgramFault
 from app.model.clock import Clock
 from app.model.dome import DomeState, DomeWish, Move, Phase
 from app.model.errors import ObservatoryError
@@ -15,8 +15,6 @@ from app.model.strip import Severity
 from app.model.wording import azimuth_text, duration_text
 from app.services.dome import DomeService
 from app.services.service_loop import ServiceLoop
-
-log = logging.getLogger(__name__)
 
 #: Ages are shown anew so often, also when nothing arrives.
 HEARTBEAT_MS = 250
@@ -43,7 +41,6 @@ class DomeController(QObject):
     said = Signal(str, object)  #: A sentence about a wish, and its Severity.
     stop_said = Signal(str, bool)  #: What came of a STOP, and whether that is an alarm.
     _arrived = Signal(object)
-    _ended = Signal(object)
 
     def __init__(
         self, service: DomeService, loop: ServiceLoop, clock: Clock, who: str, parent: QObject | None = None
@@ -55,7 +52,7 @@ class DomeController(QObject):
         self._who = who
         self._stopped_s: float | None = None
         self._arrived.connect(self._show)
-        self._ended.connect(self._tell)
+        self._answers = Answers(self)
         self._unsubscribe: Callable[[], None] = service.subscribe(self._arrived.emit)
         self._heartbeat = QTimer(self)
         self._heartbeat.timeout.connect(self._beat)
@@ -63,7 +60,7 @@ class DomeController(QObject):
 
     def ask(self, wish: DomeWish) -> None:
         """Ask for something; what becomes of it is said in `said`."""
-        self._loop.submit(self._pursue(wish)).add_done_callback(self._ended.emit)
+        self._answers.expect(self._loop.submit(self._pursue(wish)), self._say_end, self._say_failure)
 
     def stop(self) -> Future[None]:
         """Stop everything that the dome does; goes out at once, in whatever state the loops are."""
@@ -103,17 +100,11 @@ class DomeController(QObject):
         else:
             self.stop_said.emit(f"sent {since_s:.1f} s ago", False)
 
-    def _tell(self, future: Future[Move]) -> None:
-        if future.cancelled():
-            return
-        error = future.exception()
-        if isinstance(error, ObservatoryError):
-            self.said.emit(str(error), Severity.ATTENTION)
-        elif error is not None:
-            log.error("Bug in a wish for the dome", exc_info=error)
-            self.said.emit(f"The wish failed by a fault of Cupola: {error}: see the log", Severity.ALARM)
-        else:
-            self.said.emit(*_sentence(future.result(), self._clock.monotonic()))
+    def _say_end(self, move: Move) -> None:
+        self.said.emit(*_sentence(move, self._clock.monotonic()))
+
+    def _say_failure(self, error: ObservatoryError) -> None:
+        self.said.emit(str(error), Severity.ALARM if isinstance(error, ProgramFault) else Severity.ATTENTION)
 
 
 def _sentence(move: Move, now_s: float) -> tuple[str, Severity]:

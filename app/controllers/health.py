@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.model.errors import StoreError
+from app.controllers.answers import Answers
+from app.model.errors import ObservatoryError, StoreError
 from app.store.outbox import Outbox
-
-log = logging.getLogger(__name__)
 
 LOOK_MS = 10_000
 
@@ -53,7 +51,6 @@ class HealthController(QObject):
     """
 
     looked = Signal(object)  #: Findings.
-    _ended = Signal(object)
 
     def __init__(
         self,
@@ -68,7 +65,7 @@ class HealthController(QObject):
         self._folder = folder
         self._executor = executor
         self._free = free
-        self._ended.connect(self._tell)
+        self._answers = Answers(self)
         self._timer = QTimer(self, interval=LOOK_MS)
         self._timer.timeout.connect(self.look)
 
@@ -83,7 +80,7 @@ class HealthController(QObject):
 
     def look(self) -> None:
         """Look once."""
-        self._executor.submit(self._find).add_done_callback(self._ended.emit)
+        self._answers.expect(self._executor.submit(self._find), self.looked.emit, self._give_up)
 
     def _find(self) -> Findings:
         disk = self._free(self._folder)
@@ -92,10 +89,6 @@ class HealthController(QObject):
         except StoreError as error:
             return Findings(disk, None, str(error))
 
-    def _tell(self, future: Future[Findings]) -> None:
-        if future.cancelled():
-            return
-        if future.exception() is not None:
-            log.error("Bug in the look at disk and database", exc_info=future.exception())
-            return
-        self.looked.emit(future.result())
+    def _give_up(self, error: ObservatoryError) -> None:
+        """What cannot be found out is not known."""
+        self.looked.emit(Findings(None, None, str(error)))

@@ -5,20 +5,16 @@ from __future__ import annotations
 import logging
 import traceback
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Executor
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.controllers.answers import Answers
 from app.model.clock import Clock
 from app.model.errors import ObservatoryError
 from app.model.records import LogEntry
 from app.store.log_records import LogRecords
-
-log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 #: Records that wait for the window; older ones give way.
 _HELD_BACK = 20_000
@@ -26,14 +22,6 @@ _HELD_BACK = 20_000
 _PAGE = 5000
 _DRAIN_MS = 100
 _LOOK_MS = 1000
-
-
-class Lane(Protocol):
-    """One thread that works in order, such as a `ThreadPoolExecutor` of one."""
-
-    def submit(self, function: Callable[..., T], /, *args: Any) -> Future[T]:
-        """Put a call in its queue."""
-        ...
 
 
 class WindowHandler(logging.Handler):
@@ -72,7 +60,7 @@ class LogBridge(QObject):
     ----------
     records : LogRecords
         The database.
-    lane : Lane
+    lane : Executor
         A thread beside the window's for SQL.
     clock : Clock
         Dates this program's records.
@@ -81,20 +69,18 @@ class LogBridge(QObject):
     entries_added = Signal(object)  #: Tuple of `LogEntry`, oldest first.
     errors_changed = Signal(int)  #: Errors since they were last looked at.
     failed = Signal(str)  #: Why the database's records cannot be read; empty when they can again.
-    _answered = Signal(object)  #: The finished `Future`, from the lane to this thread.
 
-    def __init__(self, records: LogRecords, lane: Lane, clock: Clock, parent: QObject | None = None) -> None:
+    def __init__(self, records: LogRecords, lane: Executor, clock: Clock, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.handler = WindowHandler(
-            clock
-        )  #: To be added to the root logger at once: it keeps what comes before `start`.
+        #: To be added to the root logger at once: it keeps what comes before `start`.
+        self.handler = WindowHandler(clock)
         self._records = records
         self._lane = lane
         self._after: int | None = None
         self._is_reading = False
         self._failure = ""
         self._errors = 0
-        self._answered.connect(self._take)
+        self._answers = Answers(self)
         self._drain_timer = QTimer(self, interval=_DRAIN_MS)
         self._drain_timer.timeout.connect(self.drain)
         self._look_timer = QTimer(self, interval=_LOOK_MS)
@@ -121,8 +107,7 @@ class LogBridge(QObject):
         if self._is_reading:
             return
         self._is_reading = True
-        future = self._lane.submit(self._records.newest, _PAGE, self._after)
-        future.add_done_callback(self._answered.emit)
+        self._answers.expect(self._lane.submit(self._records.newest, _PAGE, self._after), self._take, self._give_up)
 
     def acknowledge_errors(self) -> None:
         """The operator looks at the log."""
@@ -130,20 +115,12 @@ class LogBridge(QObject):
             self._errors = 0
             self.errors_changed.emit(0)
 
-    def _take(self, future: Future[tuple[LogEntry, ...]]) -> None:
+    def _give_up(self, error: ObservatoryError) -> None:
         self._is_reading = False
-        try:
-            entries = future.result()
-        except CancelledError:  # the lane was shut down
-            return
-        except ObservatoryError as error:
-            self._tell(str(error))
-            return
-        except Exception:
-            if not self._failure:  # once: its record comes back here
-                log.exception("Bug in reading the log")
-            self._tell("Cupola made a mistake in reading the log: report it")
-            return
+        self._tell(str(error))
+
+    def _take(self, entries: tuple[LogEntry, ...]) -> None:
+        self._is_reading = False
         self._tell("")
         is_first = self._after is None
         self._after = entries[-1].key if entries else self._after or 0

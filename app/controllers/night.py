@@ -38,7 +38,6 @@ class NightController(QObject):
 
     strip_changed = Signal(object)  #: StripValues.
     alarms_changed = Signal(object)  #: Tuple of sentences, the loudest first; at every look.
-    surroundings_changed = Signal(object)  #: Surroundings.
     moments_changed = Signal(object, float)  #: tuple of Moment, and now as a POSIX timestamp of the sky.
 
     def __init__(
@@ -83,7 +82,6 @@ class NightController(QObject):
         alarms = self._alarms(values)
         self.strip_changed.emit(replace(values, alarms=len(alarms)))
         self.alarms_changed.emit(alarms)
-        self.surroundings_changed.emit(surroundings)
         if not self._moments or sky.timestamp() - self._moments[-1].at_s >= MOMENT_S:
             self._moments.append(_moment(sky.timestamp(), dome, surroundings, now_s))
             self.moments_changed.emit(tuple(self._moments), sky.timestamp())

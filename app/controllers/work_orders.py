@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from app.controllers.answers import Answers
 from app.model.clock import Clock
 from app.model.errors import FieldProblem, ObservatoryError, OrderRefused
 from app.model.order_life import StoredOrder
@@ -20,7 +20,6 @@ from app.model.work_order import LARGEST_ORDER, decode_order
 from app.services.front_desk import FrontDesk
 from app.store.work_orders import WorkOrders
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: Orders that are shown: the newest.
@@ -28,15 +27,6 @@ SHOWN = 1000
 _LOOK_MS = 1000
 #: Without an answer for so long the list is called old.
 _PATIENCE_S = 3.0
-_BUG = "Cupola made a mistake, which the log describes: report it"
-
-
-class Lane(Protocol):
-    """One thread that works in order, such as a `ThreadPoolExecutor` of one."""
-
-    def submit(self, function: Callable[..., T], /, *args: Any) -> Future[T]:
-        """Put a call in its queue."""
-        ...
 
 
 class WorkOrdersController(QObject):
@@ -48,7 +38,7 @@ class WorkOrdersController(QObject):
         Checks and keeps orders.
     orders : WorkOrders
         The store.
-    lane : Lane
+    lane : Executor
         A thread beside the window's for SQL and files.
     who : str
         Who acts, for the journal.
@@ -65,13 +55,12 @@ class WorkOrdersController(QObject):
     recovered = Signal()  #: The queue is read again.
     accepted = Signal(object, bool)  #: The `StoredOrder`, and whether it is new.
     refused = Signal(str, str, object)  #: What was refused, why in one sentence, and its `FieldProblem` tuple.
-    _answered = Signal(object, object)  #: A slot and its finished `Future`, from the lane to this thread.
 
     def __init__(
         self,
         front_desk: FrontDesk,
         orders: WorkOrders,
-        lane: Lane,
+        lane: Executor,
         who: str,
         site: Site,
         clock: Clock,
@@ -92,7 +81,7 @@ class WorkOrdersController(QObject):
         self._failure = ""
         self._read_s: float | None = None
         self._began_s = clock.monotonic()
-        self._answered.connect(self._take)
+        self._answers = Answers(self)
         self._timer = QTimer(self, interval=_LOOK_MS)
         self._timer.timeout.connect(self.refresh)
 
@@ -114,13 +103,13 @@ class WorkOrdersController(QObject):
         if not self._is_reading:
             self._is_reading = True
             self._began_s = self._clock.monotonic()
-            self._ask(self._read, self._show)
+            self._answers.expect(self._lane.submit(self._read), self._show, self._give_up)
         elif self._clock.monotonic() - self._began_s > _PATIENCE_S:
             self.failed.emit(self._failure or "The database does not answer yet", self._age_s())
 
     def submit(self, payload: object) -> None:
         """Hand an order in: decoded JSON."""
-        self._ask(partial(self._front_desk.take_in, payload, self.who), self._accept(_identity(payload)))
+        self._hand_in(payload, _identity(payload))
 
     def submit_text(self, text: str, subject: str = "The text") -> None:
         """Hand in what was pasted or dropped: one order as JSON, or a list of them."""
@@ -149,46 +138,29 @@ class WorkOrdersController(QObject):
             payload = decode_order(content())
             return payload if isinstance(payload, list) and payload else [payload]
 
-        def hand_in(future: Future[list[object]]) -> None:
-            payloads = self._answer(future, subject) or []
+        def hand_in(payloads: list[object]) -> None:
             for number, payload in enumerate(payloads, start=1):
-                called = subject if len(payloads) == 1 else f"{subject}, order {number}"
-                self._ask(partial(self._front_desk.take_in, payload, self.who), self._accept(called))
+                self._hand_in(payload, subject if len(payloads) == 1 else f"{subject}, order {number}")
 
-        self._ask(decode, hand_in)
+        self._ask(decode, hand_in, subject)
+
+    def _hand_in(self, payload: object, subject: str) -> None:
+        self._ask(partial(self._front_desk.take_in, payload, self.who), self._accept, subject)
 
     def _for_each(self, names: Sequence[str], do: Callable[[str, str], StoredOrder]) -> None:
         for name in names:
-            self._ask(partial(do, name, self.who), self._done(name))
+            self._ask(partial(do, name, self.who), lambda _: self.refresh(), name)
 
-    def _accept(self, subject: str) -> Callable[[Future[tuple[StoredOrder, bool]]], None]:
-        def show(future: Future[tuple[StoredOrder, bool]]) -> None:
-            kept = self._answer(future, subject)
-            if kept is not None:
-                self.accepted.emit(*kept)
-                self.refresh()
+    def _accept(self, kept: tuple[StoredOrder, bool]) -> None:
+        self.accepted.emit(*kept)
+        self.refresh()
 
-        return show
+    def _ask(self, work: Callable[[], T], then: Callable[[T], None], subject: str) -> None:
+        """Do the work in the lane, and take its answer in this thread; a refusal is told."""
+        self._answers.expect(self._lane.submit(work), then, partial(self._refuse, subject))
 
-    def _done(self, subject: str) -> Callable[[Future[StoredOrder]], None]:
-        def show(future: Future[StoredOrder]) -> None:
-            if self._answer(future, subject) is not None:
-                self.refresh()
-
-        return show
-
-    def _answer(self, future: Future[T], subject: str) -> T | None:
-        """What was asked for; None when it was refused, which is told."""
-        try:
-            return future.result()
-        except OrderRefused as refusal:
-            self.refused.emit(subject, str(refusal), refusal.problems)
-        except ObservatoryError as error:
-            self.refused.emit(subject, str(error), ())
-        except Exception:
-            log.exception("Bug in a wish about %s", subject)
-            self.refused.emit(subject, _BUG, ())
-        return None
+    def _refuse(self, subject: str, error: ObservatoryError) -> None:
+        self.refused.emit(subject, str(error), error.problems if isinstance(error, OrderRefused) else ())
 
     def _read(self) -> tuple[OrderLine, ...] | None:
         """The queue as it is now; None when nothing changed. For the lane."""
@@ -205,35 +177,21 @@ class WorkOrdersController(QObject):
         self._last = lines
         return lines
 
-    def _show(self, future: Future[tuple[OrderLine, ...] | None]) -> None:
+    def _show(self, lines: tuple[OrderLine, ...] | None) -> None:
         self._is_reading = False
-        try:
-            lines = future.result()
-        except Exception as error:
-            if not isinstance(error, ObservatoryError):
-                log.exception("Bug in reading the orders")
-            self._failure = str(error) if isinstance(error, ObservatoryError) else _BUG
-            self.failed.emit(self._failure, self._age_s())
-            return
         self._read_s = self._clock.monotonic()
         self._failure = ""
         self.recovered.emit()
         if lines is not None:
             self.orders_changed.emit(lines)
 
+    def _give_up(self, error: ObservatoryError) -> None:
+        self._is_reading = False
+        self._failure = str(error)
+        self.failed.emit(self._failure, self._age_s())
+
     def _age_s(self) -> float:
         return -1.0 if self._read_s is None else self._clock.monotonic() - self._read_s
-
-    def _ask(self, work: Callable[[], T], then: Callable[[Future[T]], None]) -> None:
-        """Do the work in the lane, and take its answer in this thread."""
-        future = self._lane.submit(work)
-        future.add_done_callback(lambda done: self._answered.emit(then, done))
-
-    def _take(self, then: Callable[[Future[Any]], None], done: Future[Any]) -> None:
-        try:
-            then(done)
-        except CancelledError:  # the lane was shut down with work in its queue
-            log.debug("A wish was dropped at the end")
 
 
 def _content(path: Path) -> bytes:

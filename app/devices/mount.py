@@ -5,7 +5,6 @@ from __future__ import annotations
 from alpaca.telescope import Telescope  # type: ignore[import-untyped]
 
 from app.devices.transport import Wire
-from app.model.dome import DeviceError
 from app.model.surroundings import MountSample
 
 _DEG_PER_HOUR = 15.0
@@ -27,19 +26,12 @@ class AlpacaMount:
     def __init__(self, server: str, device: int) -> None:
         self._wire = Wire(server, "telescope", device)
         self._mount = self._wire.carry(Telescope(server, device))
-        self._is_connected = False
 
     def read(self) -> MountSample:
         """Everything that changes, in one request where the server can."""
         wire = self._wire
-        try:
-            if not self._is_connected:
-                wire.connect()
+        with wire.connected():
             values = wire.values(_NUMBERS + _FLAGS)
-        except DeviceError:
-            self._is_connected = False
-            raise
-        self._is_connected = True
         numbers = {member: wire.optional_number(member, values[member]) for member in _NUMBERS}
         flags = {member: wire.optional_flag(member, values[member]) for member in _FLAGS}
         ra_hours = numbers["rightascension"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from alpaca.safetymonitor import SafetyMonitor  # type: ignore[import-untyped]
 
 from app.devices.transport import Wire
-from app.model.dome import DeviceError
 
 
 class AlpacaSafety:
@@ -24,19 +23,11 @@ class AlpacaSafety:
     def __init__(self, server: str, device: int) -> None:
         self._wire = Wire(server, "safetymonitor", device)
         self._monitor = self._wire.carry(SafetyMonitor(server, device))
-        self._is_connected = False
 
     def read(self) -> bool:
         """Whether it says that all is safe; a monitor that is not connected is never asked, for it would say False."""
-        try:
-            if not self._is_connected:
-                self._wire.connect()
-            is_safe = self._wire.flag("issafe", self._monitor.IsSafe)
-        except DeviceError:
-            self._is_connected = False
-            raise
-        self._is_connected = True
-        return is_safe
+        with self._wire.connected():
+            return self._wire.flag("issafe", self._monitor.IsSafe)
 
     def close(self) -> None:
         """Let the connection to the server go."""

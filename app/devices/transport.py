@@ -6,7 +6,8 @@ import json
 import logging
 import random
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from math import isfinite
 from threading import Event
@@ -14,7 +15,7 @@ from time import monotonic
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from app.model.dome import DeviceNotSupported, DeviceRefused, DeviceUnreachable
+from app.model.dome import DeviceError, DeviceNotSupported, DeviceRefused, DeviceUnreachable
 
 log = logging.getLogger(__name__)
 
@@ -175,6 +176,7 @@ class Wire:
         self._timeout_s = timeout_s
         self._client = random.randint(1, 65535)  # noqa: S311 - a name, not a secret
         self._transaction = 0
+        self._is_connected = False
         self._unsupported: set[str] = set()
 
     def carry(self, device: D) -> D:
@@ -240,6 +242,18 @@ class Wire:
         if not self.flag("connected", self.get("connected")):
             raise DeviceRefused(f"{self.subject} does not connect: see what its server says at {self.server}/setup")
         return version
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """For calls that need a connected device: it is connected at the first, and again after an error."""
+        try:
+            if not self._is_connected:
+                self.connect()
+            yield
+        except DeviceError:
+            self._is_connected = False
+            raise
+        self._is_connected = True
 
     def warm(self) -> None:
         """Open the connection before it is needed; nothing is sent."""
@@ -338,7 +352,8 @@ def _left_s(deadline_s: float) -> float:
 
 
 def _short(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return _plain(text) if text.strip() else type(error).__name__
 
 
 def _plain(text: str) -> str:

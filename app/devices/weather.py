@@ -5,7 +5,7 @@ from __future__ import annotations
 from alpaca.observingconditions import ObservingConditions  # type: ignore[import-untyped]
 
 from app.devices.transport import Wire
-from app.model.dome import DeviceError, DeviceNotSupported, DeviceRefused
+from app.model.dome import DeviceNotSupported, DeviceRefused
 from app.model.surroundings import Weather
 
 #: Older data are refused: a station whose sensors fell silent goes on answering.
@@ -36,21 +36,12 @@ class AlpacaWeather:
     def __init__(self, server: str, device: int) -> None:
         self._wire = Wire(server, "observingconditions", device)
         self._station = self._wire.carry(ObservingConditions(server, device))
-        self._is_connected = False
-        self._tells_age = True
 
     def read(self) -> Weather:
         """Every sensor that it has, while its newest data are not older than `OLDEST_S`."""
-        try:
-            if not self._is_connected:
-                self._wire.connect()
-                self._tells_age = True
+        with self._wire.connected():
             self._check_age()
             values = self._wire.values(tuple(_SENSORS))
-        except DeviceError:
-            self._is_connected = False
-            raise
-        self._is_connected = True
         return Weather(
             **{name: self._wire.optional_number(sensor, values[sensor]) for sensor, name in _SENSORS.items()}
         )
@@ -60,13 +51,10 @@ class AlpacaWeather:
         self._wire.close()
 
     def _check_age(self) -> None:
-        """Refuse old data; a negative age means that there never were any."""
-        if not self._tells_age:
-            return
+        """Refuse old data, where the station tells; a negative age means that there never were any."""
         try:
             age_s = self._wire.number("timesincelastupdate", self._station.TimeSinceLastUpdate(""))
         except DeviceNotSupported:
-            self._tells_age = False
             return
         if not 0.0 <= age_s <= OLDEST_S:
             age = "it never had any data" if age_s < 0.0 else f"its newest data are {age_s:.0f} s old"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum, StrEnum
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeVar
 
 from app.model.angles import turn_deg
 from app.model.errors import ObservatoryError
 from app.model.reading import FRESH_S, NEVER_READ, Freshness, Reading
+
+T = TypeVar("T")
 
 
 class DeviceError(ObservatoryError):
@@ -230,6 +234,45 @@ class DomeState:
         known = {WishKind.PARK: self.park_deg, WishKind.HOME: self.home_deg}
         return self.move.wish.azimuth_deg if self.move.wish.kind is WishKind.GOTO else known.get(self.move.wish.kind)
 
+    def sampled(self, sample: DomeSample, asked_s: float, asked_at: datetime) -> DomeState:
+        """The state after a poll; what the dome has not was never read.
+
+        Parameters
+        ----------
+        sample : DomeSample
+            What the poll gave.
+        asked_s : float
+            Monotonic time of its question, seconds: the values may be as old.
+        asked_at : datetime
+            The same moment, aware.
+        """
+
+        def reading(value: T | None) -> Reading[T]:
+            return NEVER_READ if value is None else Reading(value, asked_s, asked_at)
+
+        return replace(
+            self,
+            failure=None,
+            azimuth_deg=reading(sample.azimuth_deg),
+            shutter=reading(sample.shutter),
+            is_slewing=reading(sample.is_slewing),
+            is_at_park=reading(sample.is_at_park),
+            is_at_home=reading(sample.is_at_home),
+        )
+
+    def failed(self, why: str) -> DomeState:
+        """The state after a poll that gave nothing: values are kept and age, and what was proven is not any more."""
+        return replace(
+            self,
+            failure=why,
+            azimuth_deg=self.azimuth_deg.failed(why),
+            shutter=self.shutter.failed(why),
+            is_slewing=self.is_slewing.failed(why),
+            is_at_park=self.is_at_park.failed(why),
+            is_at_home=self.is_at_home.failed(why),
+            closed_by=None,
+        )
+
     def is_connected(self, now_s: float) -> bool:
         """Whether the newest values are fresh."""
         return self.is_slewing.freshness(now_s, self.fresh_s) is Freshness.FRESH
@@ -257,11 +300,3 @@ class DomeState:
         if self.target_deg is None or self.azimuth_deg.value is None:
             return None
         return turn_deg(self.azimuth_deg.value, self.target_deg)
-
-
-class StopPhase(Enum):
-    """How far a STOP is."""
-
-    SENT = "sent"
-    CONFIRMED = "confirmed"
-    UNCONFIRMED = "not confirmed"

@@ -6,10 +6,26 @@ from dataclasses import dataclass
 
 from app.model.reading import Reading
 from app.model.settings import WeatherLimits
-from app.model.surroundings import SkyVerdict, Surroundings, Weather
+from app.model.surroundings import Surroundings, Weather
 
 #: Surroundings are polled every 2 s: older than three polls is stale.
 SKY_FRESH_S = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class SkyVerdict:
+    """Whether the sky is safe, and who decides it.
+
+    Attributes
+    ----------
+    is_safe : bool or None
+        None when nothing fresh says so: unknown is never safe.
+    decider : str
+        The sensor, its value and limit that decide, such as ``"wind 14.2 m/s > 12"``.
+    """
+
+    is_safe: bool | None
+    decider: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from app.model.moon import moon_altitude_deg
 from app.model.reading import FRESH_S, Freshness
 from app.model.schedule import sidereal_time_deg, sun_altitude_deg
 from app.model.settings import Site
-from app.model.surroundings import MountSample, SkyVerdict, Surroundings
+from app.model.sky_verdict import SkyVerdict
+from app.model.surroundings import MountSample, Surroundings
 from app.model.wording import DASHES, azimuth_text
 
 

@@ -34,22 +34,6 @@ class Weather:
 
 
 @dataclass(frozen=True, slots=True)
-class SkyVerdict:
-    """Whether the sky is safe, and who decides it.
-
-    Attributes
-    ----------
-    is_safe : bool or None
-        None when nothing fresh says so: unknown is never safe.
-    decider : str
-        The sensor, its value and limit that decide, such as ``"wind 14.2 m/s > 12"``.
-    """
-
-    is_safe: bool | None
-    decider: str
-
-
-@dataclass(frozen=True, slots=True)
 class Moment:
     """One point of the night's plots: time of the sky as a POSIX timestamp, and the values; None where unknown."""
 

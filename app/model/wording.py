@@ -48,6 +48,11 @@ def count_text(count: int) -> str:
     return f"{count:,}".replace(",", _THIN_SPACE).replace("-", _MINUS)
 
 
+def frames_text(count: int) -> str:
+    """``1 frame``, ``3 frames``."""
+    return "1 frame" if count == 1 else f"{count_text(count)} frames"
+
+
 def right_ascension_text(ra_deg: float) -> str:
     """``13 29 52.7``: hours, minutes and seconds."""
     tenths = round(ra_deg % 360.0 / 15.0 * 36000.0) % 864000

@@ -16,6 +16,7 @@ from app.frames.provenance import add_cards, add_history
 from app.model.batch import Combination, Exposure, ProductKind
 from app.model.frame import FrameFacts
 from app.model.matching import TEMPERATURE_OK_DEGC, differences
+from app.model.wording import frames_text
 from app.pipeline.kernels import median
 from app.pipeline.products import Plan, input_cards, make, open_all, set_up_cards, software_card
 from app.pipeline.step import Context, Findings
@@ -61,7 +62,7 @@ def warn_of_group(context: Context, findings: Findings, kind: ProductKind, group
     name = str(kind).replace("_", " ")
     if len(group) < few:
         findings.warn(
-            describe(group), f"{name} of {len(group)} frame(s): fewer than {few} keep their outliers: take more"
+            describe(group), f"{name} of {frames_text(len(group))}: fewer than {few} keep their outliers: take more"
         )
     known = [exposure.facts.temperature_degc for exposure in group if exposure.facts.temperature_degc is not None]
     if known and max(known) - min(known) > TEMPERATURE_OK_DEGC:
@@ -107,7 +108,7 @@ def describe(group: tuple[Exposure, ...]) -> str:
     """A group in a few words: kind, filter, exposure, number."""
     facts = group[0].facts
     seconds = None if not facts.exposure_s else f"{facts.exposure_s:g} s"
-    words = [str(group[0].recognition.kind), facts.filter, seconds, f"({len(group)} frame(s))"]
+    words = [str(group[0].recognition.kind), facts.filter, seconds, f"({frames_text(len(group))})"]
     return " ".join(word for word in words if word)
 
 

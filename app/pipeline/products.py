@@ -20,6 +20,7 @@ from app.frames.readout import readout_of
 from app.model.batch import Combination, Exposure, NewCombination, ProductKind
 from app.model.errors import CalibrationError, FrameError
 from app.model.frame import FrameFacts
+from app.model.wording import frames_text
 from app.pipeline.step import Context
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ def make(context: Context, plan: Plan, write: Callable[[Path], tuple[str, dict[s
             ),
         )
         count = len(plan.exposures)
-        log.info("%s made from %d frame%s", path, count, "" if count == 1 else "s")
+        log.info("%s made from %s", path, frames_text(count))
     context.kept.add(known.key)
     return known
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
 
-from app.model.errors import StoreError
+from app.model.errors import ObservatoryError, StoreError
 from app.model.records import QueuedMail
 from app.model.settings import Mail as MailAccount
 from app.store.outbox import Outbox
@@ -97,6 +97,28 @@ def deliver_due(outbox: Outbox, account: MailAccount) -> Delivery:
             sent += 1
             outbox.sent(mail.key, outbox.clock.utc())
     return Delivery(sent, failed)
+
+
+def try_account(account: MailAccount) -> str:
+    """Greet the mail server, and say in a sentence what it answered; no mail is sent.
+
+    Raises
+    ------
+    ObservatoryError
+        There is none, or it takes no mail.
+    """
+    if account.host is None:
+        raise ObservatoryError("No mail server is set: give mail.host, save, and start Cupola again")
+    place = f"{account.host}:{account.port}"
+    try:
+        server = _Conversation(account.host, account.port, account.timeout_s)
+        try:
+            code, _ = server.noop()
+        finally:
+            server.part()
+    except (OSError, smtplib.SMTPException) as error:
+        raise ObservatoryError(f"{place} takes no mail: {error}: check mail.host and mail.port") from error
+    return f"{place} answers ({code}); no mail was sent"
 
 
 class AlertHandler(logging.Handler):

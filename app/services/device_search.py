@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 
 from app.devices.discovery import devices_of, discover
 from app.devices.dome import AlpacaDome
@@ -38,38 +39,24 @@ def try_device(kind: str, server: str, number: int) -> str:
 
 
 def _try_dome(server: str, number: int) -> str:
-    dome = AlpacaDome(server, number)
-    try:
+    with closing(AlpacaDome(server, number)) as dome:
         facts, sample = dome.connect(), dome.read()
-    finally:
-        dome.close()
     return f"{facts.name} is at {azimuth_text(sample.azimuth_deg)}, its shutter is {sample.shutter or 'none'}"
 
 
 def _try_mount(server: str, number: int) -> str:
-    mount = AlpacaMount(server, number)
-    try:
-        sample = mount.read()
-    finally:
-        mount.close()
-    return f"the mount points to azimuth {azimuth_text(sample.azimuth_deg)}"
+    with closing(AlpacaMount(server, number)) as mount:
+        return f"the mount points to azimuth {azimuth_text(mount.read().azimuth_deg)}"
 
 
 def _try_safety_monitor(server: str, number: int) -> str:
-    monitor = AlpacaSafety(server, number)
-    try:
-        is_safe = monitor.read()
-    finally:
-        monitor.close()
-    return "it says safe" if is_safe else "it says UNSAFE"
+    with closing(AlpacaSafety(server, number)) as monitor:
+        return "it says safe" if monitor.read() else "it says UNSAFE"
 
 
 def _try_weather(server: str, number: int) -> str:
-    station = AlpacaWeather(server, number)
-    try:
+    with closing(AlpacaWeather(server, number)) as station:
         weather = station.read()
-    finally:
-        station.close()
     wind = "no wind" if weather.wind_m_s is None else f"wind {weather.wind_m_s:.1f} m/s"
     humidity = "no humidity" if weather.humidity_percent is None else f"humidity {weather.humidity_percent:.0f} %"
     return f"it gives {wind}, {humidity}"

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
-from time import monotonic
-from typing import Any, TypeVar, assert_never
+from typing import Any, assert_never
 
 from app.model.angles import AzimuthRefused, parse_azimuth_deg
 from app.model.clock import Clock
 from app.model.dome import (
     ClosedBy,
     DeviceError,
-    DeviceUnreachable,
     DomeFacts,
     DomeRefused,
     DomeSample,
@@ -31,17 +28,14 @@ from app.model.dome import (
 )
 from app.model.errors import ObservatoryError
 from app.model.ports import DomeClient
-from app.model.reading import FRESH_S, NEVER_READ, Reading
+from app.model.reading import FRESH_S
 from app.model.settings import Dome
-from app.services.dome_moves import SHUTTER_WISHES, Follow, is_at_rest, named
-from app.services.lanes import Lane
+from app.services.dome_clients import DomeClients
+from app.services.dome_journal import DomeJournal, Record, journal_values
+from app.services.dome_moves import SHUTTER_WISHES, Follow, PendingStop, named
+from app.services.lanes import CLOSE_S, Lane
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-#: Writes a row of the journal: who, what, subject, detail as JSON. May block.
-Record = Callable[[str, str, str, dict[str, Any]], None]
 
 #: An unconfirmed STOP is sent again after so long, and given up after so long.
 STOP_AGAIN_S = 2.0
@@ -50,10 +44,8 @@ STOP_NOTICE_S = 5.0
 _AT_REST_S = 1.0
 _BACK_OFF_S = (1.0, 2.0, 5.0)
 _FIRST_POLL_S = 5.0
-_CLOSE_LANES_S = 3.0
+_CLOSE_LANES_S = CLOSE_S
 _KEPT_MOVES = 64
-#: A STOP whose connection broke sooner than this was not heard: it is sent once more at once.
-_BROKEN_AT_ONCE_S = 0.5
 
 
 @dataclass(slots=True)
@@ -62,50 +54,6 @@ class _Command:
 
     follow: Follow
     ended: asyncio.Future[None]
-
-
-@dataclass(slots=True)
-class _Stop:
-    """A STOP that is not confirmed: since when, and the newest press and answer."""
-
-    number: int
-    who: str
-    pressed_s: float
-    answered_s: float | None = None
-    is_given_up: bool = False
-
-
-class _Clients:
-    """Clients for calls at the same time: an idle one if there is one, else a new one."""
-
-    def __init__(self, connect: Callable[[], DomeClient]) -> None:
-        self._connect = connect
-        self._idle = deque([connect()])
-        self._is_closed = False
-
-    def use(self, function: Callable[[DomeClient], T]) -> T:
-        """Call a function with a client that nobody else uses."""
-        try:
-            client = self._idle.pop()
-        except IndexError:
-            client = self._connect()
-        try:
-            return function(client)
-        finally:
-            self._idle.append(client)
-            if self._is_closed:
-                self.close()
-
-    def warm(self) -> None:
-        """Open a connection before it is needed."""
-        self.use(lambda client: client.warm())
-
-    def close(self) -> None:
-        """Let the idle connections go, and those in use after their call."""
-        self._is_closed = True
-        with suppress(IndexError):
-            while True:
-                self._idle.pop().close()
 
 
 class DomeService:
@@ -144,7 +92,7 @@ class DomeService:
     ) -> None:
         self._settings = settings
         self._is_owner = is_owner
-        self._journal = journal
+        self._journal = DomeJournal(journal, server)
         self._clock = clock
         self._state = DomeState(
             server=server,
@@ -158,9 +106,8 @@ class DomeService:
         self._command_lane = Lane("dome-command")
         self._stop_lane = Lane("dome-stop", threads=32)
         self._close_lane = Lane("dome-close", threads=4)
-        self._journal_lane = Lane("dome-journal")
         self._poll_client, self._command_client = connect(), connect()
-        self._stop_clients, self._close_clients = _Clients(connect), _Clients(connect)
+        self._stop_clients, self._close_clients = DomeClients(connect), DomeClients(connect)
         self._listeners: tuple[Callable[[DomeState], None], ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: asyncio.Task[Any] | None = None
@@ -169,7 +116,7 @@ class DomeService:
         self._numbers = count(1)
         self._commands: dict[int, _Command] = {}
         self._last_move: Move | None = None
-        self._stop: _Stop | None = None
+        self._stop: PendingStop | None = None
         self._dropped_below = 0  # commands up to this number are not sent any more: STOP came after them
         self._open_dropped_below = 0  # OPEN likewise: CLOSE came after it
         self._is_connected = False
@@ -291,7 +238,7 @@ class DomeService:
         self._close_lane.submit(self._close_clients.close)
         lanes = (self._poll_lane, self._command_lane, self._stop_lane, self._close_lane)
         await asyncio.gather(*(lane.close(_CLOSE_LANES_S) for lane in lanes))
-        await self._journal_lane.close(_CLOSE_LANES_S)
+        await self._journal.close(_CLOSE_LANES_S)
 
     # Polling
 
@@ -308,18 +255,9 @@ class DomeService:
         self._is_connected, self._failures = True, 0
         self._warm()
 
-        def reading(value: T | None) -> Reading[T]:
-            return NEVER_READ if value is None else Reading(value, asked_s, self._clock.utc())
-
         self._state = replace(
-            self._state,
+            self._state.sampled(sample, asked_s, self._clock.utc()),
             facts=facts or self._state.facts,
-            failure=None,
-            azimuth_deg=reading(sample.azimuth_deg),
-            shutter=reading(sample.shutter),
-            is_slewing=reading(sample.is_slewing),
-            is_at_park=reading(sample.is_at_park),
-            is_at_home=reading(sample.is_at_home),
             closed_by=self._closed_by(sample.shutter),
             latency_s=now_s - asked_s,
         )
@@ -337,17 +275,7 @@ class DomeService:
             log.warning("The dome is not read: %s", why)
         self._failures += 1
         self._is_connected = self._closing_seen = False
-        old = self._state
-        self._state = replace(
-            old,
-            failure=why,
-            azimuth_deg=old.azimuth_deg.failed(why),
-            shutter=old.shutter.failed(why),
-            is_slewing=old.is_slewing.failed(why),
-            is_at_park=old.is_at_park.failed(why),
-            is_at_home=old.is_at_home.failed(why),
-            closed_by=None,
-        )
+        self._state = self._state.failed(why)
         for command in self._open_commands():
             self._follow(command, command.follow.at(now_s, self._settings))
         self._publish()
@@ -360,7 +288,7 @@ class DomeService:
         return None
 
     def _warm(self) -> None:
-        """Keep the connections of STOP and CLOSE open: neither shall wait for a name server or a handshake."""
+        """Keep the connections of STOP and CLOSE open."""
         self._stop_lane.submit(self._stop_clients.warm)
         self._close_lane.submit(self._close_clients.warm)
 
@@ -444,7 +372,7 @@ class DomeService:
             detail["azimuth_deg"] = move.wish.azimuth_deg
         if move.wish.override is not None:
             detail["override"] = str(move.wish.override)
-        self._write(move.who, f"dome {move.wish.kind}", {**detail, "answer": str(error or "accepted")})
+        self._journal.write(move.who, f"dome {move.wish.kind}", {**detail, "answer": str(error or "accepted")})
         if error is not None and not isinstance(error, ObservatoryError):
             log.error("Bug while a command was sent", exc_info=error)
         self._on_loop(self._answered, move.number, at_s, None if error is None else str(error))
@@ -504,13 +432,13 @@ class DomeService:
         )
         took_s = round(self._clock.monotonic() - move.began_s, 3)
         detail = {"number": move.number, "phase": str(move.phase), "reason": move.reason, "seconds": took_s}
-        self._write(move.who, f"dome {move.wish.kind} ended", {**detail, "after": self._values()})
+        self._journal.write(move.who, f"dome {move.wish.kind} ended", {**detail, "after": self._values()})
         command.ended.set_result(None)
 
     # STOP
 
     def _send_stop(self, number: int, who: str, pressed_s: float) -> Future[None]:
-        sent = self._stop_lane.submit(lambda: self._stop_clients.use(_abort))
+        sent = self._stop_lane.submit(self._stop_clients.stop)
         sent.add_done_callback(lambda future: self._stop_answered(number, who, pressed_s, future))
         return sent
 
@@ -518,7 +446,7 @@ class DomeService:
         """Take the answer in the lane's thread."""
         at_s, error = self._clock.monotonic(), answer.exception()
         detail = {"number": number, "before": self._values(), "latency_s": round(at_s - pressed_s, 3)}
-        self._write(who, "dome stop", {**detail, "answer": str(error or "accepted")})
+        self._journal.write(who, "dome stop", {**detail, "answer": str(error or "accepted")})
         if error is not None:
             log.warning("STOP of %s was not accepted: %s", who, error)
         self._on_loop(self._stop_accepted, None if error is not None else at_s)
@@ -528,7 +456,7 @@ class DomeService:
             self._stop.number = number
             return
         log.info("STOP of %s", who)
-        stop = self._stop = _Stop(number, who, pressed_s)
+        stop = self._stop = PendingStop(number, who, pressed_s)
         loop = asyncio.get_running_loop()
         loop.call_later(STOP_AGAIN_S, self._stop_again, stop)
         loop.call_later(STOP_NOTICE_S, self._give_stop_up, stop)
@@ -536,17 +464,17 @@ class DomeService:
 
     def _stop_accepted(self, at_s: float | None) -> None:
         if self._stop is not None and at_s is not None:
-            self._stop.answered_s = at_s
+            self._stop.accepted_s = at_s
         self._wake.set()
 
-    def _stop_again(self, stop: _Stop) -> None:
-        if self._stop is not stop or stop.is_given_up:
+    def _stop_again(self, stop: PendingStop) -> None:
+        if self._stop is not stop or stop.is_given_up or self._is_shut_down:
             return
         log.warning("STOP of %s is not confirmed after %g s and is sent again", stop.who, STOP_AGAIN_S)
         self._send_stop(stop.number, stop.who, self._clock.monotonic())
         asyncio.get_running_loop().call_later(STOP_AGAIN_S, self._stop_again, stop)
 
-    def _give_stop_up(self, stop: _Stop) -> None:
+    def _give_stop_up(self, stop: PendingStop) -> None:
         if self._stop is not stop:
             return
         stop.is_given_up = True
@@ -558,11 +486,9 @@ class DomeService:
         self._publish()
 
     def _confirm_stop(self, sample: DomeSample, asked_s: float) -> None:
-        """A STOP is confirmed by a dome at rest that was asked after it had accepted the STOP, or long after it."""
+        """End the STOP, and what it stopped, when the dome is seen to stand."""
         stop = self._stop
-        if stop is None or not is_at_rest(sample):
-            return
-        if not stop.is_given_up and (stop.answered_s is None or asked_s < stop.answered_s):
+        if stop is None or not stop.is_confirmed(sample, asked_s):
             return
         self._stop = None
         self._state = replace(self._state, stop_notice=None)
@@ -570,7 +496,7 @@ class DomeService:
             if command.follow.move.number < stop.number:
                 self._follow(command, command.follow.ended(Phase.STOPPED, f"stopped by {stop.who}"))
         seconds = round(self._clock.monotonic() - stop.pressed_s, 3)
-        self._write(
+        self._journal.write(
             stop.who, "dome stop confirmed", {"number": stop.number, "seconds": seconds, "after": self._values()}
         )
 
@@ -589,47 +515,13 @@ class DomeService:
 
     def _values(self) -> dict[str, Any]:
         """What is known, as JSON for the journal."""
-        state = self._state
-        age_s = state.is_slewing.age_s(self._clock.monotonic())
-        return {
-            "azimuth_deg": state.azimuth_deg.value,
-            "shutter": None if state.shutter.value is None else str(state.shutter.value),
-            "is_slewing": state.is_slewing.value,
-            "age_s": None if age_s is None else round(age_s, 3),
-        }
-
-    def _write(self, who: str, what: str, detail: dict[str, Any]) -> None:
-        """Write a row of the journal soon; nothing waits for it."""
-
-        def write() -> None:
-            try:
-                self._journal(who, what, self._state.server, detail)
-            except ObservatoryError as error:
-                log.warning("Not in the journal: %s by %s %s: %s", what, who, detail, error)
-            except Exception:
-                log.exception("Bug in the journal: %s by %s %s", what, who, detail)
-
-        try:
-            self._journal_lane.submit(write)
-        except ObservatoryError as error:  # an answer that came after the end of the lanes
-            log.info("Not in the journal: %s by %s %s: %s", what, who, detail, error)
+        return journal_values(self._state, self._clock.monotonic())
 
     def _on_loop(self, function: Callable[..., None], *values: object) -> None:
         """Call on the loop's thread, from any thread; without a loop nothing is followed."""
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(function, *values)
-
-
-def _abort(client: DomeClient) -> None:
-    """Send STOP; once more when the kept connection turns out to be broken, for twice stopped is stopped."""
-    began_s = monotonic()
-    try:
-        client.abort_slew()
-    except DeviceUnreachable:
-        if monotonic() - began_s > _BROKEN_AT_ONCE_S:
-            raise
-        client.abort_slew()
 
 
 def _can(facts: DomeFacts, kind: WishKind) -> bool:

@@ -105,6 +105,35 @@ class Follow:
         return abs(turn_deg(self.azimuth_deg, sample.azimuth_deg)) > _MOTION_DEG
 
 
+@dataclass(slots=True)
+class PendingStop:
+    """A STOP that is not confirmed.
+
+    Attributes
+    ----------
+    number : int
+        Of the newest press: it stops the commands before.
+    pressed_s : float
+        Monotonic time of the first press.
+    accepted_s : float or None
+        When the dome accepted one of the presses last.
+    is_given_up : bool
+        Whether the operator was sent to the hardware stop.
+    """
+
+    number: int
+    who: str
+    pressed_s: float
+    accepted_s: float | None = None
+    is_given_up: bool = False
+
+    def is_confirmed(self, sample: DomeSample, asked_s: float) -> bool:
+        """Whether the dome rests in a sample that was asked for after it accepted the STOP, or after all hope."""
+        if not is_at_rest(sample):
+            return False
+        return self.is_given_up or (self.accepted_s is not None and asked_s >= self.accepted_s)
+
+
 def named(wish: DomeWish) -> str:
     """The wish as it begins a sentence."""
     where = "" if wish.azimuth_deg is None else f" {wish.azimuth_deg:.1f}°"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 from app.model.clock import Clock
@@ -79,10 +80,7 @@ class FrontDesk:
         ObservatoryError
             No such order, or it has ended.
         """
-        stored = self._orders.by_id(order_id)
-        state = self._orders.request_cancel(stored.key)
-        self._journal.record(who, "order cancelled", stored.name, {"state": state})
-        return self._orders.by_key(stored.key)
+        return self._changed(order_id, who, "order cancelled", self._orders.request_cancel)
 
     def hold(self, order_id: str, who: str) -> StoredOrder:
         """Keep a waiting order from being taken until it is released.
@@ -92,10 +90,7 @@ class FrontDesk:
         ObservatoryError
             No such order, or it has begun.
         """
-        stored = self._orders.by_id(order_id)
-        self._orders.hold(stored.key)
-        self._journal.record(who, "order held", stored.name, {})
-        return self._orders.by_key(stored.key)
+        return self._changed(order_id, who, "order held", self._orders.hold)
 
     def release(self, order_id: str, who: str) -> StoredOrder:
         """Let a held order wait again, at its old place.
@@ -105,10 +100,15 @@ class FrontDesk:
         ObservatoryError
             No such order, or it has begun.
         """
-        stored = self._orders.by_id(order_id)
-        self._orders.release(stored.key)
-        self._journal.record(who, "order released", stored.name, {})
-        return self._orders.by_key(stored.key)
+        return self._changed(order_id, who, "order released", self._orders.release)
+
+    def _changed(self, order_id: str, who: str, what: str, change: Callable[[int], object]) -> StoredOrder:
+        """The order after a change by somebody, which the journal has."""
+        key = self._orders.by_id(order_id).key
+        change(key)
+        stored = self._orders.by_key(key)
+        self._journal.record(who, what, stored.name, {"state": stored.state})
+        return stored
 
     def _require_known_batch(self, order: WorkOrder) -> None:
         if order.request not in (Request.RESUME, Request.RESTART):

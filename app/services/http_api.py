@@ -64,7 +64,11 @@ _STATUS: tuple[tuple[type[ObservatoryError], int], ...] = (
     (StoreError, 503),
 )
 
+#: So many orders are written at once: those that wait for a locked database leave threads to those who only look.
+_WRITERS = 8
+
 Who = Annotated[str, Query(max_length=100)]
+Override = Annotated[str | None, Query(max_length=500)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
@@ -293,6 +297,7 @@ def _bug(request: Request, _: Exception) -> Response:
 
 def _order_addresses(front_desk: FrontDesk, orders: WorkOrders) -> APIRouter:
     router = APIRouter(prefix="/work-orders", default_response_class=_Json)
+    writers = asyncio.Semaphore(_WRITERS)
 
     @router.post("")
     async def take_in(request: Request, who: Who = "") -> Response:
@@ -306,7 +311,8 @@ def _order_addresses(front_desk: FrontDesk, orders: WorkOrders) -> APIRouter:
             return _refusal(400, "The connection ended in the middle of the order: send it again")
         except NoJson as refusal:
             return _refusal(413 if _is_large(request) else 400, str(refusal), refusal.as_json)
-        stored, is_new = await run_in_threadpool(front_desk.take_in, payload, _by_http(who))
+        async with writers:
+            stored, is_new = await run_in_threadpool(front_desk.take_in, payload, _by_http(who))
         where = {"Location": f"/work-orders/{quote(stored.name)}"}
         return _Json({"accepted": True, "new": is_new, "order": stored.as_json}, 201 if is_new else 200, where)
 
@@ -368,8 +374,8 @@ def _dome_addresses(dome: DomeService | None, clock: Clock, version: str, closin
         return await answered(DomeWish(WishKind.GOTO, parse_azimuth_deg(azim)), manner)
 
     @router.put("/OpenDome")
-    async def open_dome(manner: Manner, override: str | None = None) -> Response:
-        given = None if override is None else parse_override(override)
+    async def open_dome(manner: Manner, override: Override = None) -> Response:
+        given = None if override is None else parse_override(_printable(override))
         return await answered(DomeWish(WishKind.OPEN, override=given), manner)
 
     @router.put("/CloseDome")
@@ -403,5 +409,11 @@ async def _unless(closing: asyncio.Event, work: Coroutine[Any, Any, DomeAnswer])
 
 
 def _by_http(who: str) -> str:
-    """Who acts, for the journal."""
-    return f"{who.strip()} over HTTP" if who.strip() else "HTTP"
+    """Who acts, for journal and log."""
+    name = _printable(who).strip()
+    return f"{name} over HTTP" if name else "HTTP"
+
+
+def _printable(text: str) -> str:
+    """The text without what would write another line into the log, or turn it round."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

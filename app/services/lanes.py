@@ -14,6 +14,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+#: How long the end of a lane waits for a call that hangs, seconds: longer than a device has for its answer.
+CLOSE_S = 3.0
+
 
 class LaneClosed(ObservatoryError):
     """A call came after the lane was closed."""
@@ -51,7 +54,7 @@ class Lane:
         """Call, and wait for what it returns or raises; who stops waiting does not stop the call."""
         return await asyncio.wrap_future(self.submit(function))
 
-    async def close(self, timeout_s: float) -> None:
+    async def close(self, timeout_s: float = CLOSE_S) -> None:
         """Take nothing more, and wait a while for what was taken."""
         last = self.submit(lambda: None)
         self._executor.shutdown(wait=False)

@@ -207,14 +207,19 @@ class Processor:
         ObservatoryError
             Another process takes them.
         """
-        self._lock_file.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._lock_file, timeout=0)
         try:
+            self._lock_file.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout as error:
             raise ObservatoryError(
                 f"another Cupola takes the orders of this database ({self._lock_file} is locked): "
                 "leave them to it, or stop it first"
+            ) from error
+        except OSError as error:
+            raise ObservatoryError(
+                f"no orders can be taken: the lock {self._lock_file} cannot be made ({error.strerror}): "
+                "allow writing there"
             ) from error
         try:
             for orphan in self._orders.requeue_orphans():

@@ -6,11 +6,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from app.model.clock import Clock
-from app.model.dome import DeviceError, DomeRefused
+from app.model.dome import DeviceError
 from app.model.ports import MountClient, SafetyClient, WeatherClient
 from app.model.reading import NEVER_READ, Reading
 from app.model.surroundings import Surroundings
@@ -20,8 +22,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-_CLOSE_LANES_S = 3.0
 
 
 class _Client(Protocol[T_co]):
@@ -64,7 +64,7 @@ class _Watch(Generic[T]):
     async def close(self) -> None:
         """Let the device go."""
         self._lane.submit(self._client.close)
-        await self._lane.close(_CLOSE_LANES_S)
+        await self._lane.close()
 
     def _failed(self, why: str) -> None:
         if self._reading.failure is None:
@@ -104,25 +104,14 @@ class SurroundingsService:
             has_mount=mount is not None, has_safety_monitor=safety is not None, has_weather=weather is not None
         )
         self._watches: list[_Watch[Any]] = []
-        if mount is not None:
-            self._watches.append(
-                _Watch("mount", mount(), clock, lambda reading: self._take(replace(self._state, mount=reading)))
-            )
-        if safety is not None:
-            self._watches.append(
-                _Watch(
-                    "safety monitor", safety(), clock, lambda reading: self._take(replace(self._state, is_safe=reading))
-                )
-            )
-        if weather is not None:
-            self._watches.append(
-                _Watch(
-                    "weather station",
-                    weather(),
-                    clock,
-                    lambda reading: self._take(replace(self._state, weather=reading)),
-                )
-            )
+        sources: tuple[tuple[str, Callable[[], _Client[Any]] | None, str], ...] = (
+            ("mount", mount, "mount"),
+            ("safety monitor", safety, "is_safe"),
+            ("weather station", weather, "weather"),
+        )
+        for name, connect, field in sources:
+            if connect is not None:
+                self._watches.append(_Watch(name, connect(), clock, partial(self._take, field)))
 
     @property
     def state(self) -> Surroundings:
@@ -155,30 +144,36 @@ class SurroundingsService:
         """
         if self._mount is None:
             nothing: Future[None] = Future()
-            nothing.set_exception(DomeRefused("The mount is not stopped: the settings name none; use its own stop"))
+            nothing.set_exception(DeviceError("The mount is not stopped: the settings name none; use its own stop"))
             return nothing
-        return self._stop_lane.submit(self._abort)
+        sent = self._stop_lane.submit(self._abort)
+        sent.add_done_callback(_log_refusal)
+        return sent
 
     async def shut_down(self) -> None:
         """End the reading and the lanes within seconds; no command is sent."""
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.wait({self._runner}, timeout=1.0)
-        await asyncio.gather(self._stop_lane.close(_CLOSE_LANES_S), *(watch.close() for watch in self._watches))
+        await asyncio.gather(self._stop_lane.close(), *(watch.close() for watch in self._watches))
 
     def _abort(self) -> None:
         """Stop the mount over a connection of its own."""
         if self._mount is not None:
-            client = self._mount()
-            try:
+            with closing(self._mount()) as client:
                 client.abort_slew()
-            finally:
-                client.close()
 
-    def _take(self, state: Surroundings) -> None:
-        self._state = state
+    def _take(self, field: str, reading: Reading[Any]) -> None:
+        changed: dict[str, Any] = {field: reading}
+        self._state = replace(self._state, **changed)
         for listener in self._listeners:
             try:
                 listener(self._state)
             except Exception:
                 log.exception("Bug in a listener of the surroundings")
+
+
+def _log_refusal(answer: Future[None]) -> None:
+    """Whoever presses STOP need not look at the answer: a mount that goes on is told in any case."""
+    if not answer.cancelled() and (error := answer.exception()) is not None:
+        log.warning("STOP of the mount was not accepted: %s", error)

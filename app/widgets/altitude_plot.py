@@ -148,7 +148,9 @@ class AltitudePlot(QWidget):
             painter.drawLine(QPointF(x, room.bottom()), QPointF(x, room.bottom() + 4))
             if hour.hour % 2 == 0 and x < room.right() - 10:
                 painter.setPen(look.color("dim"))
-                painter.drawText(QRectF(x - 20, room.bottom() + 4, 40, 16), Qt.AlignmentFlag.AlignHCenter, f"{hour:%H}")
+                painter.drawText(
+                    QRectF(x - 20, room.bottom() + 4, 40, 16), Qt.AlignmentFlag.AlignHCenter, f"{hour:%H:%M}"
+                )
             hour += timedelta(hours=1)
         painter.setPen(QPen(look.color("dim"), 1.0, Qt.PenStyle.DashLine))
         limit = self._y(room, LOWEST_ALTITUDE_DEG)

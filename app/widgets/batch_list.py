@@ -52,7 +52,7 @@ def _short_name(line: BatchLine) -> str:
 
 _LOUDNESS = (Status.FAILED, Status.DONE_WITH_PROBLEMS, Status.RUNNING, Status.WAITING, Status.CANCELLED, Status.DONE)
 _COLUMNS: tuple[Column[BatchLine], ...] = (
-    Column("Night", lambda line: line.night or DASHES, 94),
+    Column("Night", lambda line: line.night or DASHES, 100),
     Column(
         "Batch",
         _short_name,
@@ -63,14 +63,14 @@ _COLUMNS: tuple[Column[BatchLine], ...] = (
     Column(
         "State",
         lambda line: state_text(line.status, _problems(line)),
-        104,
+        100,
         tone=lambda line: status_tone(line.status),
         order=lambda line: (-_LOUDNESS.index(line.status), _problems(line)),
         tip=lambda line: (
             f"{line.status.replace('_', ' ')}, {_number(line.warnings)} warnings, {_number(line.errors)} errors"
         ),
     ),
-    Column("Frames", lambda line: _number(line.frames), 72, True, order=lambda line: line.frames or 0),
+    Column("Frames", lambda line: _number(line.frames), 68, True, order=lambda line: line.frames or 0),
 )
 
 
@@ -111,6 +111,8 @@ class BatchList(QWidget):
         column.addWidget(self._filter)
         column.addWidget(self._none)
         column.addWidget(self._table, 1)
+        QWidget.setTabOrder(self._table, self._filter)
+        QWidget.setTabOrder(self._filter, self._choose)
         self._show()
 
     @property

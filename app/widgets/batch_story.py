@@ -29,7 +29,7 @@ from app.model.records import LogEntry
 from app.model.story import BatchStory, Group, MasterUse, StepLine, Trouble
 from app.model.wording import DASHES, count_text, duration_text, time_text
 from app.widgets import theme
-from app.widgets.batch_list import STATUS_TEXTS
+from app.widgets.batch_list import state_text
 from app.widgets.hold_button import HoldButton
 from app.widgets.log_table import level_text
 from app.widgets.product_cards import ProductCards
@@ -455,7 +455,8 @@ class _Head(QWidget):
         waits = story.order is not None and batch.status is not Status.RUNNING
         status = Status.WAITING if waits else batch.status
         self._name.set_whole(batch.name)
-        _set_role(self._state, STATUS_TEXTS[status].upper(), _state_role(status))
+        problems = sum(step.problems for step in story.steps)
+        _set_role(self._state, state_text(status, problems).upper(), _state_role(status))
         night = f"night of {story.night}" if story.night else "night not known"
         self._source.set_whole(f"{night}, from {batch.source}")
         verdict = story.verdict or (_result_text(story) if status in _DONE else "")

@@ -18,7 +18,7 @@ from app.widgets.state_panel import PageState, StatePanel, StateStack
 
 #: A story that takes longer to come says so.
 _PATIENCE_MS = 250
-_LEAST_LIST_PX, _LIST_PX, _STORY_PX = 360, 420, 820
+_LEAST_LIST_PX, _LIST_PX, _MOST_LIST_PX, _STORY_PX = 360, 448, 560, 800
 
 
 class BatchesPage(QWidget):
@@ -53,6 +53,7 @@ class BatchesPage(QWidget):
         self._notice = QLabel(wordWrap=True)
         for label in (self._duty, self._notice):
             label.hide()
+            label.setContentsMargins(theme.GAP_PX, 0, theme.GAP_PX, 0)
             label.setProperty("role", "attention")
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.list = BatchList()
@@ -71,9 +72,10 @@ class BatchesPage(QWidget):
         self._splitter = QSplitter(Qt.Orientation.Horizontal, childrenCollapsible=False)
         self._splitter.addWidget(self.list)
         self._splitter.addWidget(self._right)
-        self._splitter.setStretchFactor(0, 0)
-        self._splitter.setStretchFactor(1, 1)
+        self._splitter.setStretchFactor(0, 1)
+        self._splitter.setStretchFactor(1, 5)
         self.list.setMinimumWidth(_LEAST_LIST_PX)
+        self.list.setMaximumWidth(_MOST_LIST_PX)
         self._splitter.setSizes([_LIST_PX, _STORY_PX])
         self._splitter.splitterMoved.connect(self.view_changed)
         self._stack = StateStack(self._splitter)

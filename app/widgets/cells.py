@@ -15,6 +15,7 @@ from app.widgets import theme
 Cell = Callable[[int, int], tuple[str, str]]
 
 _PLACE = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
+_NUMBER_PLACE = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
 
 
 def paint_ground(painter: QPainter, option: QStyleOptionViewItem) -> None:
@@ -24,16 +25,23 @@ def paint_ground(painter: QPainter, option: QStyleOptionViewItem) -> None:
 
 
 def paint_text(
-    painter: QPainter, cell: QRect, text: str, token: str, weight: QFont.Weight = QFont.Weight.Normal
+    painter: QPainter,
+    cell: QRect,
+    text: str,
+    token: str,
+    weight: QFont.Weight = QFont.Weight.Normal,
+    *,
+    elide: Qt.TextElideMode = Qt.TextElideMode.ElideRight,
+    is_number: bool = False,
 ) -> None:
-    """One line of text, where the header's stands; `token` is its colour."""
+    """One line of text, where the header's stands; `token` is its colour, numbers stand at the right."""
     if not text:
         return
     font, metrics = _font(weight)
-    room = cell.adjusted(theme.NEAR_PX, 0, -theme.TIGHT_PX, 0)
+    room = cell.adjusted(theme.NEAR_PX, 0, -theme.NEAR_PX if is_number else -theme.TIGHT_PX, 0)
     painter.setFont(font)
     painter.setPen(theme.current().color(token))
-    painter.drawText(room, _PLACE, metrics.elidedText(text, Qt.TextElideMode.ElideRight, room.width()))
+    painter.drawText(room, _NUMBER_PLACE if is_number else _PLACE, metrics.elidedText(text, elide, room.width()))
 
 
 def text_width_px(text: str, weight: QFont.Weight) -> int:

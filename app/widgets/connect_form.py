@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QSizePolicy,
     QTableView,
     QVBoxLayout,
     QWidget,
@@ -25,8 +24,13 @@ from PySide6.QtWidgets import (
 from app.model.found_device import FoundDevice
 from app.model.settings import Device, Settings
 from app.widgets import theme
+from app.widgets.cells import TextDelegate
+from app.widgets.roles import set_role
+from app.widgets.table_form import LABEL_PX
 
 _EXAMPLE = "192.168.1.20:11111"
+#: Height of the table of found devices.
+_LEAST_ROWS, _MOST_ROWS = 2, 6
 #: Alpaca's device types that are more than one word.
 _KINDS = {
     "covercalibrator": "Cover calibrator",
@@ -48,7 +52,7 @@ class _Role:
 
 
 _ROLES = (
-    _Role("dome", "Dome", "dome", "empty: the embedded simulated observatory"),
+    _Role("dome", "Dome", "dome", "empty: the simulated observatory"),
     _Role("mount", "Mount", "telescope", "empty: no mount"),
     _Role("safety_monitor", "Safety monitor", "safetymonitor", "empty: no safety monitor"),
     _Role("weather", "Weather", "observingconditions", "empty: no weather station"),
@@ -91,7 +95,11 @@ class _FoundTable(QAbstractTableModel):
         """Texts, and the same as tooltips."""
         if role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
             return None
-        line = self.lines[index.row()]
+        return self.cell(index.row(), index.column())[0]
+
+    def cell(self, row: int, column: int) -> tuple[str, str]:
+        """Text and colour of a cell; what cannot be used is quiet."""
+        line = self.lines[row]
         use = role_of(line)
         texts = (
             _KINDS.get(line.kind, line.kind.capitalize()),
@@ -100,7 +108,7 @@ class _FoundTable(QAbstractTableModel):
             str(line.number),
             use.title if use else "not used yet",
         )
-        return texts[index.column()]
+        return texts[column], "text" if use else "dim"
 
     def headerData(  # noqa: N802 - Qt's name
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
@@ -126,7 +134,7 @@ class _Chosen(QWidget):
         super().__init__()
         self._role = role
         title = QLabel(role.title)
-        title.setFixedWidth(112)
+        title.setFixedWidth(LABEL_PX)
         self.server = QLineEdit(placeholderText=role.without)
         self.server.setFixedWidth(280)
         self.server.setAccessibleName(f"Server of the {role.title.lower()}, HOST:PORT")
@@ -174,8 +182,7 @@ class _Chosen(QWidget):
     def say(self, sentence: str, role: str) -> None:
         """Say what came of it."""
         self.result.setText(sentence)
-        self.result.setProperty("role", role)
-        self.result.style().polish(self.result)
+        set_role(self.result, role)
 
     def _check(self) -> None:
         fault, is_empty = self.fault, not self.server.text().strip()
@@ -247,6 +254,7 @@ class ConnectForm(QWidget):
         for line in lines:
             self._model.add(line)
         self._nothing.setVisible(not self._model.lines)
+        self._fit_table()
 
     def show_progress(self, sentence: str) -> None:
         """Say how the search goes on."""
@@ -255,9 +263,9 @@ class ConnectForm(QWidget):
     def show_result(self, key: str, sentence: str, ok: bool) -> None:
         """Say what came of ``discover``, ``save`` or the test of a kind."""
         if key in self.chosen:
-            self.chosen[key].say(sentence, "" if ok else "attention")
+            self.chosen[key].say(_judged(sentence, ok), "" if ok else "attention")
         elif key == "save":
-            self._say(self._saved, sentence, "" if ok else "attention")
+            self._say(self._saved, _judged(sentence, ok), "" if ok else "attention")
         else:
             self._discover.setEnabled(True)
             self._check_manual()
@@ -282,12 +290,15 @@ class ConnectForm(QWidget):
         nest = QGridLayout()
         self._nothing = _dim("Nothing found yet: press Discover, or give the address of a server.")
         nest.addWidget(self._table, 0, 0)
-        nest.addWidget(self._nothing, 0, 0, Qt.AlignmentFlag.AlignCenter)
-        column.addLayout(nest, 1)
+        nest.addWidget(self._nothing, 0, 0, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom)
+        self._nothing.setContentsMargins(theme.NEAR_PX, 0, 0, theme.WIDE_PX)
+        column.addLayout(nest)
         column.addWidget(_step(3, "Test", "asks for name and state; nothing moves"))
         for line in self.chosen.values():
             column.addWidget(line)
         column.addWidget(_step(4, "Save", "takes effect at the next start", self._save, self._saved))
+        column.addStretch()
+        self._fit_table()
 
     def _found_table(self) -> QTableView:
         table = QTableView()
@@ -306,13 +317,18 @@ class ConnectForm(QWidget):
         for column, width in enumerate((170, 0, 190, 80, 130)):
             header.resizeSection(column, width)
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-        table.setMinimumHeight(4 * theme.ROW_PX)
-        table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        table.setItemDelegate(TextDelegate(self._model.cell, table))
         return table
+
+    def _fit_table(self) -> None:
+        """As high as what was found, within limits: the steps below stay near."""
+        rows = min(max(len(self._model.lines), _LEAST_ROWS), _MOST_ROWS)
+        self._table.setFixedHeight(self._table.horizontalHeader().sizeHint().height() + rows * theme.ROW_PX + 2)
 
     def _begin_discovery(self) -> None:
         self._model.clear()
         self._nothing.show()
+        self._fit_table()
         self._say(self._said, "searching …", "dim")
         self._discover.setEnabled(False)
         self._discover.setAccessibleDescription("The search goes on")
@@ -373,8 +389,12 @@ class ConnectForm(QWidget):
     @staticmethod
     def _say(label: QLabel, sentence: str, role: str) -> None:
         label.setText(sentence)
-        label.setProperty("role", role)
-        label.style().polish(label)
+        set_role(label, role)
+
+
+def _judged(sentence: str, ok: bool) -> str:
+    """A sentence with a sign that says how it went, where colour does not."""
+    return f"{'✓' if ok else '×'} {sentence}"
 
 
 def _dim(text: str) -> QLabel:

@@ -37,7 +37,6 @@ class ControlPanel(QObject):
         self._application = application
         self.window = MainWindow()
         self.stop = StopWindow()
-        self._filter = StopFilter(self.stop, application)
         self.window.stop_room_changed.connect(self.stop.place)
         self.night = NightPage()
         self.orders = OrdersPage()
@@ -50,6 +49,8 @@ class ControlPanel(QObject):
             self.window.add_page(page)
         self.question = QuitQuestion()
         self.window.add_question(self.question)
+        theme.dress(application)
+        self._filter = StopFilter(self.stop, application)  # last: it sees every event, and making pages makes 30 000
 
         QShortcut(QKeySequence("Ctrl+T"), self.window, self.next_theme)
 

@@ -30,7 +30,10 @@ def zoom_text(zoom: float) -> str:
 
 
 class CursorLine(QWidget):
-    """Where the cursor is, what the pixel holds, where it is in the sky; cells of fixed width do not jitter."""
+    """Where the cursor is, what the pixel holds, where it is in the sky; cells of fixed width do not jitter.
+
+    While it is nowhere, how to bring it there.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -39,17 +42,21 @@ class CursorLine(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.NEAR_PX, 2, theme.NEAR_PX, 2)
         row.setSpacing(theme.WIDE_PX)
+        self._hint = QLabel("Point at the frame to read its pixels, or press C for a crosshair")
+        self._hint.setProperty("role", "dim")
+        row.addWidget(self._hint)
         for name, width, meaning in (
             ("place", 180, "FITS pixel coordinates: the first pixel, bottom left, is (1, 1)"),
             ("value", 110, "Value of the pixel as stored, scaled by BSCALE and BZERO"),
             ("sky", 190, "Right ascension and declination by the frame's own world coordinates"),
         ):
-            label = QLabel(DASHES)
+            label = QLabel()
             label.setToolTip(meaning)
             label.setMinimumWidth(width)
             label.setAccessibleName(meaning)
             self._cells[name] = label
             row.addWidget(label)
+            label.hide()
         row.addStretch(1)
         self._zoom = QLabel(alignment=Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._zoom.setToolTip("Screen pixels for one frame pixel")
@@ -69,6 +76,7 @@ class CursorLine(QWidget):
         if reading.value is None:
             self.clear()
             return
+        self._show_cells(True)
         self._cells["place"].setText(f"FITS x {reading.x:.1f}  y {reading.y:.1f}")
         self._cells["value"].setText(value_text(reading.value, self._unit))
         sky = reading.sky_deg
@@ -78,9 +86,15 @@ class CursorLine(QWidget):
 
     def clear(self) -> None:
         """The cursor is nowhere."""
+        self._show_cells(False)
         for label in self._cells.values():
-            label.setText(DASHES)
+            label.clear()
 
     def texts(self) -> tuple[str, ...]:
         """What is shown, for tests and for people who cannot see it."""
         return tuple(label.text() for label in (*self._cells.values(), self._zoom))
+
+    def _show_cells(self, is_somewhere: bool) -> None:
+        self._hint.setVisible(not is_somewhere)
+        for label in self._cells.values():
+            label.setVisible(is_somewhere)

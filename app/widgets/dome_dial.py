@@ -43,13 +43,18 @@ def dial_freshness(state: DomeState, now_s: float) -> Freshness:
     return parts[0]
 
 
-def azimuth_words(state: DomeState, now_s: float, eta_s: float | None = None) -> str:
-    """What the dome's rotation does: ``CW 34.0°, 12 s``, ``moving``, ``still``; dashes when that is not known."""
+def azimuth_words(state: DomeState, now_s: float, eta_s: float | None = None, rate_deg_s: float | None = None) -> str:
+    """What the rotation does: ``CW 34.0°, 12 s``, ``moving CW``, ``still``; dashes when that is not known.
+
+    `rate_deg_s` is how fast it was seen to turn: a turn that nobody here commanded has a direction too.
+    """
     if state.is_moving(now_s) is None:
         return DASHES
     if state.target_deg is not None:
         return turn_text(state.remaining_deg(), eta_s)
-    return "moving" if state.is_slewing.value else "still"
+    if not state.is_slewing.value:
+        return "still"
+    return "moving" if rate_deg_s is None else "moving CW" if rate_deg_s > 0.0 else "moving CCW"
 
 
 def shutter_words(state: DomeState, now_s: float) -> tuple[str, str]:
@@ -66,13 +71,19 @@ def shutter_words(state: DomeState, now_s: float) -> tuple[str, str]:
     return word.value, "driver reports an error" if word is ShutterWord.NOT_CLOSED else "driver's word"
 
 
-def dial_words(state: DomeState, mount: Reading[MountSample], now_s: float, eta_s: float | None = None) -> str:
+def dial_words(
+    state: DomeState,
+    mount: Reading[MountSample],
+    now_s: float,
+    eta_s: float | None = None,
+    rate_deg_s: float | None = None,
+) -> str:
     """Everything that the dial shows, for those who do not see it."""
     if dial_freshness(state, now_s) is Freshness.NEVER:
         return "The dome was never read"
     word, whose = shutter_words(state, now_s)
     words = [
-        f"Azimuth {azimuth_text(state.azimuth_deg.value)}, {azimuth_words(state, now_s, eta_s)}",
+        f"Azimuth {azimuth_text(state.azimuth_deg.value)}, {azimuth_words(state, now_s, eta_s, rate_deg_s)}",
         f"shutter {word}, {whose}",
         f"read {age_text(state.azimuth_deg.age_s(now_s))} ago",
     ]
@@ -94,6 +105,7 @@ class DomeDial(QWidget):
         self._mount: Reading[MountSample] = NEVER_READ
         self._now_s = 0.0
         self._eta_s: float | None = None
+        self._rate_deg_s: float | None = None
         self._ghost_deg: float | None = None
         self._ghost_by_key = False
         self._was_pressed_in = False
@@ -110,10 +122,16 @@ class DomeDial(QWidget):
         return QSize(440, 440)
 
     def set_state(
-        self, state: DomeState, mount: Reading[MountSample], now_s: float, eta_s: float | None = None
+        self,
+        state: DomeState,
+        mount: Reading[MountSample],
+        now_s: float,
+        eta_s: float | None = None,
+        rate_deg_s: float | None = None,
     ) -> None:
         """Show `state`: stale values hatched, never seen ones as dashes; `eta_s` is of the turn that is left."""
-        self._state, self._mount, self._now_s, self._eta_s = state, mount, now_s, eta_s
+        self._state, self._mount, self._now_s = state, mount, now_s
+        self._eta_s, self._rate_deg_s = eta_s, rate_deg_s
         if self._freshness() is not Freshness.FRESH:
             self._ghost_deg = None
         self._describe()
@@ -213,7 +231,7 @@ class DomeDial(QWidget):
             self.update()
 
     def _describe(self) -> None:
-        words = dial_words(self._state, self._mount, self._now_s, self._eta_s)
+        words = dial_words(self._state, self._mount, self._now_s, self._eta_s, self._rate_deg_s)
         if self._ghost_by_key and self._ghost_deg is not None:
             words = f"Enter: go to {azimuth_text(self._ghost_deg)}. {words}"
         if words != self.accessibleDescription():
@@ -290,7 +308,7 @@ class DomeDial(QWidget):
         painter.setPen(QPen(look.color("line"), 1.0))
         painter.drawLine(self.centre - QPointF(cross, 0.0), self.centre + QPointF(cross, 0.0))
         painter.drawLine(self.centre - QPointF(0.0, cross), self.centre + QPointF(0.0, cross))
-        corner = QRectF(0.0, 4.0, self.width() - 4.0, 32.0)
+        corner = QRectF(0.0, 4.0, self.width(), 32.0)
         flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop
         _write(painter, corner, flags, "seen\nfrom above", look.color("dim"), theme.LABEL_PX)
 
@@ -418,7 +436,7 @@ class DomeDial(QWidget):
 
     def _paint_telescope(self, painter: QPainter, look: theme.Theme) -> None:
         """The beam: a line from the pier to where it leaves the dome; dashed when it is old."""
-        corner = QRectF(4.0, 4.0, 150.0, 50.0)
+        corner = QRectF(0.0, 4.0, 150.0, 50.0)
         flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop
         mount = self._mount.value
         if mount is None or mount.azimuth_deg is None:
@@ -439,7 +457,7 @@ class DomeDial(QWidget):
         painter.drawEllipse(self.centre, 4.0, 4.0)
         if is_fresh and not mount.is_parked:
             painter.drawEllipse(tip, size / 2.5, size / 2.5)
-        lines = f"telescope\n{azimuth_text(mount.azimuth_deg)}, alt {altitude:.1f}°"
+        lines = f"telescope\naz {azimuth_text(mount.azimuth_deg)}, alt {altitude:.1f}°"
         age = self._mount.age_s(self._now_s)
         lines += "\nparked" if mount.is_parked and is_fresh else "" if is_fresh else f"\nSTALE {age_text(age)}"
         _write(painter, corner, flags, lines, look.color("dim" if is_fresh else "attention"), theme.LABEL_PX)
@@ -478,9 +496,9 @@ class DomeDial(QWidget):
         foot = self.height() - _VALUES_PX - 4.0
         flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom
         way = "Enter" if self._ghost_by_key else "click"
-        above = QRectF(4.0, foot - 62.0, 150.0, 38.0)
+        above = QRectF(0.0, foot - 62.0, 150.0, 38.0)
         _write(painter, above, flags, f"{way}:\ngo to", look.color("accent"), theme.LABEL_PX)
-        box = QRectF(4.0, foot - 24.0, 150.0, 24.0)
+        box = QRectF(0.0, foot - 24.0, 150.0, 24.0)
         _write(painter, box, flags, azimuth_text(self._ghost_deg), look.color("accent"), theme.VALUE_PX)
 
     def _paint_age(self, painter: QPainter, look: theme.Theme) -> None:
@@ -520,8 +538,8 @@ class DomeDial(QWidget):
         """Azimuth and shutter, large, and under them what they do, whose word it is, and the age."""
         state, now = self._state, self._now_s
         top = self.height() - _VALUES_PX + 4.0
-        left = QRectF(4.0, top, 0.42 * self.width(), 44.0)
-        right = QRectF(0.34 * self.width(), top, 0.66 * self.width() - 4.0, 44.0)
+        left = QRectF(0.0, top, 0.42 * self.width(), 44.0)
+        right = QRectF(0.34 * self.width(), top, 0.66 * self.width(), 44.0)
         under_left, under_right = left.translated(0.0, 44.0), right.translated(0.0, 44.0)
         to_left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         to_right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -542,7 +560,7 @@ class DomeDial(QWidget):
         is_alarm = word == ShutterWord.NOT_CLOSED.value
         word_ink = look.color("attention") if word == ShutterWord.UNKNOWN.value else ink
         _write(painter, right, to_right, word, word_ink, theme.DIAL_PX, bold, look, is_inverse=is_alarm)
-        doing = azimuth_words(state, now, self._eta_s)
+        doing = azimuth_words(state, now, self._eta_s, self._rate_deg_s)
         ages = [f"{age_text(reading.age_s(now))} ago" for reading in (state.azimuth_deg, state.shutter)]
         if freshness is Freshness.NEVER:
             first, second = "azimuth, never read", "shutter, never read"
@@ -615,7 +633,8 @@ def _write(
     """Write a text in a box; inverse is for alarms alone, and then `look` has their colour."""
     painter.setFont(theme.font(size_px, weight))
     if is_inverse and look is not None:
-        around = painter.boundingRect(box, flags, text).adjusted(-theme.NEAR_PX, 3.0, theme.TIGHT_PX, -3.0)
+        box = box.adjusted(0.0, 0.0, -theme.NEAR_PX, 0.0)
+        around = painter.boundingRect(box, flags, text).adjusted(-theme.NEAR_PX, 3.0, theme.NEAR_PX, -3.0)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(look.color("alarm"))
         painter.drawRoundedRect(around, 4.0, 4.0)

@@ -10,7 +10,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QComboBox,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -25,10 +24,11 @@ from app.model.dome import DomeFacts, DomeState, DomeWish, Move, Override, Phase
 from app.model.reading import NEVER_READ, Freshness, Reading
 from app.model.strip import Severity
 from app.model.surroundings import MountSample
-from app.model.wording import age_text, azimuth_text, duration_text
+from app.model.wording import DASHES, age_text, azimuth_text, duration_text
 from app.widgets import theme
 from app.widgets.dome_dial import DomeDial
 from app.widgets.hold_button import HoldButton
+from app.widgets.roles import set_role
 
 JOG_STEPS_DEG = (1.0, 5.0, 10.0, 45.0)
 #: A press that the controller has not accepted by then says so.
@@ -54,12 +54,19 @@ class TurnClock:
 
     def eta_s(self, left_deg: float | None) -> float | None:
         """Seconds until a turn is done; None while the dome does not turn that way measurably (0.1 degree/s)."""
-        if left_deg is None or len(self._seen) < 2:
+        rate = self.rate_deg_s
+        if left_deg is None or rate is None:
+            return None
+        return left_deg / rate if rate * left_deg > 0.0 else None
+
+    @property
+    def rate_deg_s(self) -> float | None:
+        """How fast it turns, clockwise positive, degrees/s; None while that is not measurable (0.1 degree/s)."""
+        if len(self._seen) < 2:
             return None
         (begin_s, begin_deg), (end_s, end_deg) = self._seen[0], self._seen[-1]
-        turned = (end_deg - begin_deg + 180.0) % 360.0 - 180.0
-        rate = turned / (end_s - begin_s)
-        return left_deg / rate if abs(rate) >= 0.1 and rate * left_deg > 0.0 else None
+        rate = ((end_deg - begin_deg + 180.0) % 360.0 - 180.0) / (end_s - begin_s)
+        return rate if abs(rate) >= 0.1 else None
 
 
 def wish_text(wish: DomeWish) -> str:
@@ -137,7 +144,8 @@ class DomePanel(QWidget):
         """Show what is known of the dome, and what of it can be asked now."""
         self._state, self._now_s = state, now_s
         self._clock.note(state.azimuth_deg)
-        self.dial.set_state(state, mount, now_s, self._clock.eta_s(state.remaining_deg()))
+        eta_s = self._clock.eta_s(state.remaining_deg())
+        self.dial.set_state(state, mount, now_s, eta_s, self._clock.rate_deg_s)
         self._override.setVisible(bool(state.server) and not state.is_ours)
         self._allow()
         self._show_reach()
@@ -146,9 +154,7 @@ class DomePanel(QWidget):
     def show_message(self, text: str, severity: Severity) -> None:
         """Show one sentence until the next command."""
         role = _ROLES[severity]
-        if self._message.property("role") != role:
-            self._message.setProperty("role", role)
-            self._message.style().polish(self._message)
+        set_role(self._message, role)
         self._message.setText(text)
         self._message.setToolTip(text)
         self._message.setAccessibleDescription(text)
@@ -173,7 +179,7 @@ class DomePanel(QWidget):
         self._step.setCurrentIndex(1)
         self._step.setToolTip("By how much the buttons beside it turn the dome")
         self._step.currentIndexChanged.connect(self._change_step)
-        self._reach = QLabel(alignment=Qt.AlignmentFlag.AlignHCenter)
+        self._reach = QLabel()
         self._reach.setProperty("role", "small")
         self._home = self._button("Home", "Look for the home sensor", lambda: self._wish(WishKind.HOME))
         self._park = self._button(
@@ -215,25 +221,23 @@ class DomePanel(QWidget):
         return button
 
     def _arrange(self) -> None:
-        row = QGridLayout()
-        row.setHorizontalSpacing(theme.TIGHT_PX)
-        row.setVerticalSpacing(2)
-        caption = QLabel("GO TO")
-        caption.setProperty("role", "small")
-        caption.setBuddy(self._field)
-        row.addWidget(caption, 0, 0, 1, 2)
-        row.addWidget(self._reach, 0, 3, 1, 3)
-        parts = (self._field, self._go, None, self._minus, self._step, self._plus, None, self._home, self._park)
-        for column, part in enumerate((*parts, self._follow)):
-            if part is None:
-                row.setColumnMinimumWidth(column, theme.TIGHT_PX)
-                row.setColumnStretch(column, 1)
-            else:
-                row.addWidget(part, 1, column)
-        self._field.setFixedWidth(68)
-        self._step.setFixedWidth(60)
-        for button in (self._minus, self._plus):
-            button.setFixedWidth(36)
+        go_to, elsewhere = QLabel("Go to azimuth"), QLabel("Other turns")
+        for caption in (go_to, elsewhere):
+            caption.setProperty("role", "small")
+        go_to.setBuddy(self._field)
+        for part, least_px in (
+            (self._field, 64),
+            (self._go, 40),
+            (self._minus, 32),
+            (self._step, 58),
+            (self._plus, 32),
+        ):
+            part.setMinimumWidth(least_px)
+        row = QHBoxLayout()
+        row.setSpacing(theme.WIDE_PX)
+        row.addLayout(_group(go_to, self._field, self._go), 4)
+        row.addLayout(_group(self._reach, self._minus, self._step, self._plus), 5)
+        row.addLayout(_group(elsewhere, self._home, self._park, self._follow), 6)
         shutter_row = QWidget()
         shutter_row.setFixedHeight(_SHUTTER_ROW_PX)
         shutter = QHBoxLayout(shutter_row)
@@ -326,7 +330,7 @@ class DomePanel(QWidget):
 
     def _show_reach(self) -> None:
         ends = [azimuth_text(self._reach_deg(direction)) for direction in (-1.0, 1.0)]
-        self._reach.setText(f"{ends[0]} \u25c2 jog \u25b8 {ends[1]}")
+        self._reach.setText("Jog" if DASHES in ends else f"Jog to {ends[0]} or {ends[1]}")
 
     def _change_step(self) -> None:
         self._allow()
@@ -376,6 +380,21 @@ def _named(widget: _W, name: str) -> _W:
     """The widget, with a name for those who do not see it."""
     widget.setAccessibleName(name)
     return widget
+
+
+def _group(caption: QLabel, *parts: QWidget) -> QVBoxLayout:
+    """Controls that belong together, close to one another under their caption, sharing the width."""
+    caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    line = QHBoxLayout()
+    line.setSpacing(theme.TIGHT_PX)
+    for part in parts:
+        part.setSizePolicy(QSizePolicy.Policy.MinimumExpanding, QSizePolicy.Policy.Fixed)
+        line.addWidget(part, 1)
+    column = QVBoxLayout()
+    column.setSpacing(2)
+    column.addWidget(caption)
+    column.addLayout(line)
+    return column
 
 
 def _can(facts: DomeFacts, kind: WishKind) -> bool:

@@ -33,7 +33,7 @@ from app.widgets.frame_viewer import themed
 
 _Index = QModelIndex | QPersistentModelIndex
 _NO_INDEX = QModelIndex()
-THUMBNAIL = QSize(128, 88)
+THUMBNAIL = QSize(128, 96)
 _CELL = QSize(THUMBNAIL.width() + 2 * theme.NEAR_PX, THUMBNAIL.height() + 46)
 
 
@@ -174,18 +174,16 @@ class _StripDelegate(QStyledItemDelegate):
 
     def _paint_picture(self, painter: QPainter, item: StripItem, room: QRect) -> None:
         look = theme.current()
-        painter.fillRect(room, look.color("background"))
         pixmap = self._frames.pixmap(item.path)
         if pixmap is None:
             self.wanted.emit(item.path)
-        elif pixmap.isNull():
+        if pixmap is None or pixmap.isNull():
             painter.setPen(look.color("dim"))
             painter.setFont(theme.font(theme.LABEL_PX))
-            painter.drawText(room, Qt.AlignmentFlag.AlignCenter, "cannot be read")
+            text = "picture follows" if pixmap is None else "cannot be read"
+            painter.drawText(room, Qt.AlignmentFlag.AlignCenter, text)
         else:
-            target = QRect(0, 0, min(room.width(), pixmap.width()), min(room.height(), pixmap.height()))
-            target.moveCenter(room.center())
-            painter.drawPixmap(target.topLeft(), pixmap)
+            painter.drawPixmap(room.left(), room.center().y() - pixmap.height() // 2, pixmap)
 
 
 class FilmStrip(QListView):

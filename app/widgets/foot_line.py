@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QW
 from app.model.strip import Severity
 from app.model.wording import DASHES, duration_text, time_text
 from app.widgets import theme
+from app.widgets.roles import set_role
 
 FOOT_PX = 28
 _BAR_PX = 120
@@ -163,15 +164,13 @@ class _Fact(QWidget):
         row.setContentsMargins(theme.NEAR_PX, 0, 0, 0)
         row.setSpacing(theme.TIGHT_PX)
         row.addWidget(caption)
-        row.addWidget(self._word)
+        row.addWidget(self._word, alignment=Qt.AlignmentFlag.AlignVCenter)
         self.set_health(Health())
 
     def set_health(self, health: Health) -> None:
         """Show a word; one that is not normal has its colour and its weight."""
         role = {Severity.NORMAL: "", Severity.ATTENTION: "attention", Severity.ALARM: "alarm"}[health.severity]
-        if self._word.property("role") != role:
-            self._word.setProperty("role", role)
-            self._word.style().polish(self._word)
+        set_role(self._word, role)
         self._word.setText(health.word)
         self.setToolTip(health.sentence)
         self.setAccessibleName(f"{self._name}: {health.word}")

@@ -40,10 +40,10 @@ def paint_tags(painter: QPainter, room: QRect, tags: Iterable[tuple[str, str]]) 
     look = theme.current()
     painter.setFont(theme.font(theme.LABEL_PX, QFont.Weight.DemiBold))
     metrics = painter.fontMetrics()
-    top = float(theme.NEAR_PX)
+    left, top = room.left() + float(theme.NEAR_PX), room.top() + float(theme.NEAR_PX)
     for text, color in tags:
         shown = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, max(40, room.width() - 32))
-        box = QRectF(theme.NEAR_PX, top, metrics.horizontalAdvance(shown) + 16.0, 22.0)
+        box = QRectF(left, top, metrics.horizontalAdvance(shown) + 16.0, 22.0)
         painter.setPen(QPen(look.color(color), 1) if color == "attention" else Qt.PenStyle.NoPen)
         painter.setBrush(look.color("background", _GROUND))
         painter.drawRoundedRect(box, 4, 4)
@@ -63,15 +63,16 @@ def paint_sky(painter: QPainter, room: QRect, sky: SkyFrame, scale: float) -> No
 
 def _paint_bar(painter: QPainter, room: QRect, pixel_arcsec: float) -> None:
     look = theme.current()
+    left = room.left() + float(theme.NEAR_PX)
     arcsec = max((bar for bar in _BAR_ARCSEC if bar / pixel_arcsec <= room.width() / 4.0), default=_BAR_ARCSEC[0])
     length, y = arcsec / pixel_arcsec, room.bottom() - 19.0
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(look.color("background", _GROUND))
-    painter.drawRoundedRect(QRectF(theme.NEAR_PX, y - 22.0, max(length, 24.0) + 20.0, 33.0), 4, 4)
+    painter.drawRoundedRect(QRectF(left, y - 22.0, max(length, 24.0) + 20.0, 33.0), 4, 4)
     painter.setPen(QPen(look.color("text"), 2))
     strokes = ((0.0, -4.0), (0.0, 4.0), (0.0, 0.0), (length, 0.0), (length, -4.0), (length, 4.0))
-    painter.drawPolyline(QPolygonF([QPointF(18.0 + right, y + down) for right, down in strokes]))
-    painter.drawText(QPointF(18.0, y - 7.0), angle_text(arcsec))
+    painter.drawPolyline(QPolygonF([QPointF(left + 10.0 + right, y + down) for right, down in strokes]))
+    painter.drawText(QPointF(left + 10.0, y - 7.0), angle_text(arcsec))
 
 
 def _paint_compass(painter: QPainter, middle: QPointF, sky: SkyFrame) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QImage,
@@ -21,6 +21,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from app.model.picture_view import FrameOverview, Rendering, Stretch, View, fitting_zoom
 from app.widgets import frame_marks, theme
 
+_LEAST_MARKED_PX = 220
 _LEAST_ZOOM, _MOST_ZOOM = 1.0 / 256.0, 64.0
 #: One notch of the wheel, and one press of + or -.
 _WHEEL_STEP, _KEY_STEP = math.sqrt(2.0), 2.0
@@ -60,6 +61,7 @@ class FrameViewer(QWidget):
     render_requested = Signal(object, object)  #: Path and View that should be drawn.
     cursor_asked = Signal(object, float, float)  #: Path and FITS position that should be read.
     place_changed = Signal(float, float, float)  #: The operator moved to this centre x, y and zoom.
+    cursor_left = Signal()  #: No pixel is pointed at any more.
     focused = Signal()  #: The viewer got the keyboard.
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -216,10 +218,17 @@ class FrameViewer(QWidget):
 
     def _set_crosshair(self, place: tuple[float, float] | None) -> None:
         self._crosshair = place
-        if place is not None and self._overview is not None:
-            self.cursor_asked.emit(self._overview.path, *place)
+        self._read_crosshair()
+        if place is not None:
             self._keep_in_sight(*place)
         self.update()
+
+    def _read_crosshair(self) -> None:
+        """What is read where no mouse points."""
+        if self._crosshair is not None and self._overview is not None:
+            self.cursor_asked.emit(self._overview.path, *self._crosshair)
+        else:
+            self.cursor_left.emit()
 
     def _keep_in_sight(self, x: float, y: float) -> None:
         view = self.view()
@@ -289,6 +298,11 @@ class FrameViewer(QWidget):
         else:
             at = event.position() * ratio
             self.cursor_asked.emit(self._overview.path, *self.view().frame_at(at.x(), at.y()))
+
+    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
+        """The crosshair is read again, if there is one."""
+        super().leaveEvent(event)
+        self._read_crosshair()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
         """Centre on the point; at the same place again, one to one."""
@@ -371,8 +385,6 @@ class FrameViewer(QWidget):
             return
         ratio = self.devicePixelRatioF()
         now, then = self.view(), self._rendering.view
-        left, top = now.screen_at(0.5, self._overview.rows + 0.5)
-        right, bottom = now.screen_at(self._overview.columns + 0.5, 0.5)
         middle_x, middle_y = now.screen_at(then.centre_x, then.centre_y)
         scale = now.zoom / then.zoom
         target = QRectF(
@@ -381,9 +393,22 @@ class FrameViewer(QWidget):
         )  # fmt: skip
         painter.save()
         painter.scale(1.0 / ratio, 1.0 / ratio)
-        painter.setClipRect(QRectF(left, top, right - left, bottom - top).toAlignedRect())
+        painter.setClipRect(self._frame_rect(self._overview).toAlignedRect())
         painter.drawImage(target, self._image)
         painter.restore()
+
+    def _frame_rect(self, overview: FrameOverview) -> QRectF:
+        """Where the frame lies now, in screen pixels."""
+        view = self.view()
+        left, top = view.screen_at(0.5, overview.rows + 0.5)
+        right, bottom = view.screen_at(overview.columns + 0.5, 0.5)
+        return QRectF(left, top, right - left, bottom - top)
+
+    def _marks_room(self, overview: FrameOverview) -> QRect:
+        """Marks lie on what is seen of the frame; on all of the widget where that is too small for them."""
+        lies, ratio = self._frame_rect(overview), self.devicePixelRatioF()
+        seen = QRectF(lies.topLeft() / ratio, lies.size() / ratio).toAlignedRect() & self.rect()
+        return seen if min(seen.width(), seen.height()) >= _LEAST_MARKED_PX else self.rect()
 
     def _paint_marks(self, painter: QPainter, overview: FrameOverview) -> None:
         """Crosshair; what the picture is, whether it is simulated or no longer on disk; scale and directions."""
@@ -398,6 +423,7 @@ class FrameViewer(QWidget):
             (notice, "attention"),
             ("" if self.is_painted else "drawing \u2026", "dim"),
         ]
-        frame_marks.paint_tags(painter, self.rect(), [tag for tag in tags if tag[0]])
+        room = self._marks_room(overview)
+        frame_marks.paint_tags(painter, room, [tag for tag in tags if tag[0]])
         if overview.sky is not None:
-            frame_marks.paint_sky(painter, self.rect(), overview.sky, self._zoom / ratio)
+            frame_marks.paint_sky(painter, room, overview.sky, self._zoom / ratio)

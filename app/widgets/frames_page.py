@@ -45,6 +45,9 @@ BLINK_MS = 700
 #: What opens faster shows no state in between.
 _PATIENCE_MS = 300
 _INSPECTOR_PX = (312, 440)
+_HEAD_PX = 52
+#: A viewer may become so small; what its place says instead is wider, and would widen the window.
+_LEAST_VIEW_PX = (160, 120)
 _FILES = "Frames (*.fits *.fit *.fts *.fits.gz *.fit.gz *.fts.gz *.fits.fz *.fit.fz *.FITS *.FIT *.FTS);;All files (*)"
 _PAGE_KEYS = (
     ("Page Up / Down", "frame before, after"),
@@ -99,7 +102,7 @@ class _Numbers(QWidget):
         grid.setVerticalSpacing(2)
         self._caption = QLabel("STATISTICS")
         self._caption.setProperty("role", "caption")
-        grid.addWidget(self._caption, 0, 0, 1, 4)
+        grid.addWidget(self._caption, 0, 0, 1, 5)
         for number, (name, meaning) in enumerate(
             (
                 ("Median", "Half of the values are below"),
@@ -118,11 +121,12 @@ class _Numbers(QWidget):
             value.setToolTip(meaning)
             value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self._values.append(value)
-            row, column = 1 + number // 2, 2 * (number % 2)
+            row, column = 1 + number // 2, 3 * (number % 2)
             grid.addWidget(label, row, column)
             grid.addWidget(value, row, column + 1)
         grid.setColumnStretch(1, 1)
-        grid.setColumnStretch(3, 1)
+        grid.setColumnMinimumWidth(2, theme.NEAR_PX)
+        grid.setColumnStretch(4, 1)
 
     def set_frame(self, overview: FrameOverview | None) -> None:
         """Show the numbers of a frame."""
@@ -132,7 +136,7 @@ class _Numbers(QWidget):
                 label.clear()
             return
         numbers = overview.statistics
-        self._caption.setText(f"STATISTICS, {overview.unit}: {_said_of(numbers)}")
+        self._caption.setText(f"STATISTICS  {overview.unit}, {_said_of(numbers)}")
         texts = [
             "\u2013\u2013" if number is None else value_text(number, "").strip()
             for number in (
@@ -150,7 +154,7 @@ class _Numbers(QWidget):
 
 
 def _said_of(numbers: Statistics) -> str:
-    return "exact" if numbers.every == 1 else f"1 of {count_text(numbers.every**2)} pixels"
+    return "every pixel" if numbers.every == 1 else f"1 of {count_text(numbers.every**2)} pixels"
 
 
 def _percent(percent: float) -> str:
@@ -177,6 +181,7 @@ class FramesPage(QWidget):
         self._labels = ["", ""]
         self._failed: set[Path] = set()
         self._active = 0
+        self._is_focus_wanted = False
         self._place: tuple[float, float, float] | None = None
         self._stretch = DEFAULT_STRETCH
         self._patience = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
@@ -219,11 +224,13 @@ class FramesPage(QWidget):
         """Show one frame."""
         self._set_mode(Mode.SINGLE)
         self._strip.show_current(path)
+        self._is_focus_wanted = True
         self._await([path])
 
     def compare(self, one: Path, other: Path, labels: tuple[str, str] = ("", "")) -> None:
         """Show two frames side by side, such as a raw one and what became of it, with one pan and zoom for both."""
         self._set_mode(Mode.COMPARE)
+        self._is_focus_wanted = True
         self._await([one, other], labels)
 
     def set_items(self, items: Sequence[StripItem]) -> None:
@@ -241,6 +248,9 @@ class FramesPage(QWidget):
             viewer = self._viewers[number]
             viewer.show_frame(overview, self._shading_for(number, overview), self._labels[number])
             self._stacks[number].show_content()
+            if number == 0 and self._is_focus_wanted:
+                self._is_focus_wanted = False
+                viewer.setFocus()
             if number == 1 and self._mode is not Mode.SINGLE:
                 viewer.set_place(*self._viewers[0].place)
             if number == self._active:
@@ -312,7 +322,6 @@ class FramesPage(QWidget):
     def _make_parts(self) -> None:
         """In the order of Tab."""
         self._open = _button("Open \u2026", "Open a frame (Ctrl+O); or drop one here")
-        self._open.setProperty("kind", "primary")
         self._before = _button("\u2039", "Frame before (Page Up)")
         self._after = _button("\u203a", "Frame after (Page Down)")
         self._same_stretch = QCheckBox("Same stretch")
@@ -327,48 +336,58 @@ class FramesPage(QWidget):
         self._strip.hide()
         self._viewers = (FrameViewer(), FrameViewer())
         self._stacks = tuple(StateStack(viewer) for viewer in self._viewers)
+        for stack in self._stacks:
+            stack.setMinimumSize(*_LEAST_VIEW_PX)
         self._cursor = CursorLine()
         self._title, self._description = _Elided("title"), _Elided("small")
-        self._simulated = QLabel("SIMULATED")
-        self._simulated.setProperty("role", "simulated")
-        self._simulated.hide()
         self._count = QLabel()
         self._count.setProperty("role", "dim")
         self._histogram, self._numbers, self._header = HistogramPanel(), _Numbers(), HeaderView()
+        self._tools = (
+            self._open, self._same_stretch, self._compare_button, self._blink_button,
+            self._fit, self._one, self._out, self._in,
+        )  # fmt: skip
 
     def _arrange(self) -> None:
         page = QVBoxLayout(self)
-        page.setContentsMargins(theme.GAP_PX, theme.NEAR_PX, theme.GAP_PX, theme.NEAR_PX)
+        page.setContentsMargins(0, 0, 0, 0)
         page.setSpacing(theme.NEAR_PX)
-        page.addLayout(self._head())
+        page.addWidget(self._head())
         body = QHBoxLayout()
         body.setSpacing(theme.NEAR_PX)
         body.addWidget(self._strip)
         body.addWidget(self._stage(), 3)
-        body.addWidget(self._inspector(), 1)
+        self._beside = self._inspector()
+        body.addWidget(self._beside, 1)
         page.addLayout(body, 1)
 
-    def _head(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(theme.NEAR_PX)
+    def _head(self) -> QWidget:
+        head = _panel()
+        row = QHBoxLayout(head)
+        row.setContentsMargins(theme.GAP_PX, theme.TIGHT_PX, theme.NEAR_PX, theme.TIGHT_PX)
+        row.setSpacing(theme.TIGHT_PX)
         names = QVBoxLayout()
         names.setSpacing(0)
+        names.addStretch(1)
         names.addWidget(self._title)
         names.addWidget(self._description)
-        row.addWidget(self._open)
-        row.addSpacing(theme.NEAR_PX)
+        names.addStretch(1)
         row.addLayout(names, 1)
-        row.addWidget(self._simulated, alignment=Qt.AlignmentFlag.AlignVCenter)
         groups: tuple[tuple[QWidget, ...], ...] = (
             (self._count, self._before, self._after),
             (self._same_stretch, self._compare_button, self._blink_button),
             (self._fit, self._one, self._out, self._in),
         )
         for group in groups:
-            row.addSpacing(theme.NEAR_PX)
+            row.addSpacing(theme.GAP_PX)
             for part in group:
                 row.addWidget(part)
-        return row
+            if self._same_stretch in group:
+                row.insertSpacing(row.indexOf(self._same_stretch) + 1, theme.TIGHT_PX)
+        row.addSpacing(theme.GAP_PX)
+        row.addWidget(self._open)
+        head.setFixedHeight(_HEAD_PX)
+        return head
 
     def _stage(self) -> QWidget:
         stage = _panel()
@@ -428,6 +447,7 @@ class FramesPage(QWidget):
         for viewer, stack in zip(self._viewers, self._stacks, strict=True):
             viewer.render_requested.connect(self._ask_for)
             viewer.cursor_asked.connect(self.cursor_asked)
+            viewer.cursor_left.connect(self._cursor.clear)
             viewer.place_changed.connect(self._follow)
             viewer.focused.connect(self._turn_to)
             stack.action_requested.connect(self._choose_file)
@@ -452,6 +472,7 @@ class FramesPage(QWidget):
 
     def _await(self, paths: list[Path], labels: tuple[str, str] = ("", "")) -> None:
         self._wanted = [*paths, None][:2]
+        self._show_tools(True)
         self._failed.clear()
         self._labels = ["", ""]
         if len(paths) > 1:
@@ -568,7 +589,8 @@ class FramesPage(QWidget):
         self._title.set_whole(overview.title if overview else name)
         size = f"{overview.columns} \u00d7 {overview.rows} px" if overview else ""
         self._description.set_whole(f"{overview.description} \u00b7 {size}" if overview else "")
-        self._simulated.setVisible(overview is not None and overview.is_simulated)
+        self._description.setVisible(overview is not None)
+        self._cursor.setVisible(overview is not None)
         self._histogram.set_frame(overview)
         self._numbers.set_frame(overview)
         self._header.set_cards(overview.cards if overview else ())
@@ -584,6 +606,7 @@ class FramesPage(QWidget):
 
     def _show_empty(self) -> None:
         self._inspect(None)
+        self._show_tools(False)
         self._title.set_whole("Frames")
         self._offer()
         self._stacks[0].show_state(
@@ -593,6 +616,11 @@ class FramesPage(QWidget):
             "Raw frames and products of any size can be shown, plain, gzipped or tile-compressed.",
             "Open a frame",
         )
+
+    def _show_tools(self, is_used: bool) -> None:
+        """What does something with a frame is seen when there is one, or one is awaited."""
+        for part in (*self._tools, self._beside):
+            part.setVisible(is_used)
 
     def _show_working(self) -> None:
         """What takes long says so; the frame before is not shown for the new one."""

@@ -10,11 +10,15 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QLineEdit,
 
 from app.model.picture_view import HeaderCard
 from app.widgets import theme
+from app.widgets.cells import TextDelegate
 
 _Index = QModelIndex | QPersistentModelIndex
 _NO_INDEX = QModelIndex()
-_TITLES = ("Keyword", "Value", "Comment")
-_WIDTHS = (104, 104)
+#: Comments are read below the table: beside the values, there is no room for either.
+_TITLES = ("Keyword", "Value")
+_KEYWORD_PX = 104
+#: Three lines: the longest card but those with CONTINUE.
+_WHOLE_PX = 60
 
 
 class CardModel(QAbstractTableModel):
@@ -55,7 +59,7 @@ class CardModel(QAbstractTableModel):
         return 0 if parent.isValid() else len(self._shown)
 
     def columnCount(self, parent: _Index = _NO_INDEX) -> int:  # noqa: N802 - Qt's name
-        """Keyword, value, comment."""
+        """Keyword and value."""
         return 0 if parent.isValid() else len(_TITLES)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: N802 - Qt's name
@@ -70,12 +74,15 @@ class CardModel(QAbstractTableModel):
         """Text of a cell; the whole card as its tooltip."""
         card = self._shown[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return (card.keyword, card.value, card.comment)[index.column()]
+            return (card.keyword, card.value)[index.column()]
         if role == Qt.ItemDataRole.ToolTipRole:
             return card_text(card)
-        if role == Qt.ItemDataRole.ForegroundRole and index.column() != 1:
-            return theme.current().color("dim")
         return None
+
+    def cell(self, row: int, column: int) -> tuple[str, str]:
+        """Text and colour of a cell; the value is read first."""
+        card = self._shown[row]
+        return (card.keyword, card.value)[column], "text" if column == 1 else "dim"
 
 
 def card_text(card: HeaderCard) -> str:
@@ -94,6 +101,7 @@ class _CardTable(QTableView):
         super().__init__()
         self._cards = model
         self.setModel(model)
+        self.setItemDelegate(TextDelegate(model.cell, self))
         self.setAccessibleName("Header cards")
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -107,8 +115,7 @@ class _CardTable(QTableView):
         self.horizontalHeader().setHighlightSections(False)
         self.horizontalHeader().setStretchLastSection(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        for column, width in enumerate(_WIDTHS):
-            self.setColumnWidth(column, width)
+        self.setColumnWidth(0, _KEYWORD_PX)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
         """Copy the cards that are selected."""
@@ -132,11 +139,19 @@ class HeaderView(QWidget):
         self.table = _CardTable(self._model)
         self._count = QLabel()
         self._count.setProperty("role", "small")
+        self._whole = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
+        self._whole.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._whole.setAccessibleName("The current card")
+        self._whole.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._whole.setMinimumHeight(_WHOLE_PX)
+        self.table.selectionModel().currentChanged.connect(self._show_whole)
+        self._model.modelReset.connect(self._show_whole)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.NEAR_PX)
         column.addWidget(self.filter)
         column.addWidget(self.table, 1)
+        column.addWidget(self._whole)
         column.addWidget(self._count)
 
     @property
@@ -150,6 +165,12 @@ class HeaderView(QWidget):
         self._model.set_cards(cards)
         self.table.verticalScrollBar().setValue(place)
         self._say_count()
+
+    def _show_whole(self) -> None:
+        """The current card with its comment, for which a column has no room."""
+        row = self.table.currentIndex().row()
+        is_chosen = 0 <= row < self._model.rowCount()
+        self._whole.setText(card_text(self._model.card(row)) if is_chosen else "Choose a card to read it whole")
 
     def _filter_cards(self, text: str) -> None:
         self._model.set_filter(text)

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from app import __version__
 from app.widgets import theme
 
-_TERM_PX = 168
+_TERM_PX = 152
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Topic:
 
     title: str
     rows: tuple[tuple[str, str], ...]
+    looks: tuple[tuple[str, str], ...] = ()  #: Terms that are shown as what they explain, each with its role.
 
 
 STOP_TOPIC = Topic(
@@ -93,6 +94,8 @@ KEYS_TOPIC = Topic(
         ("Ctrl+O", "Batches: choose a folder. Frames: open a file"),
         ("Ctrl+Enter", "Orders: submit the form. Batches: run what was chosen, or resume what is shown"),
         ("Ctrl+V", "Orders: submit the JSON of the clipboard"),
+        ("Ctrl+H", "Orders: hold or release what is selected"),
+        ("Ctrl+Delete", "Orders: cancel what is selected; Ctrl+Shift+Delete, held, cancels what runs"),
         ("Ctrl+End", "Log: follow the newest line again"),
         ("Ctrl+F", "Search or filter the page"),
         ("Enter", "Open what is selected in a table; a double-click does the same"),
@@ -114,7 +117,7 @@ TASKS_TOPIC = Topic(
         ("Its FWHM", "It stands on the product's card, Ctrl+3, in pixels and in arcseconds where the scale is known."),
         ("Raw and calibrated", "Ctrl+3, a calibrated light, Compare: two pictures with linked pan and zoom."),
         ("Redo a failed batch", "Ctrl+3, select it, Resume (goes on) or Restart (makes everything anew)."),
-        ("Log of an error", "Ctrl+5, choose Errors; or press the alarm, which jumps to its line."),
+        ("Log of an error", "Ctrl+5, choose Errors."),
     ),
 )
 
@@ -128,6 +131,7 @@ COLOURS_TOPIC = Topic(
         ("Inverse", "Alarm: act."),
         ("closed", "The driver's word. “proven closed”: a switch, or a closing that was seen to the end, proves it."),
     ),
+    looks=(("Warning sign", "attention"), ("Inverse", "alarm")),
 )
 
 ABOUT_TOPIC = Topic(
@@ -142,7 +146,7 @@ ABOUT_TOPIC = Topic(
 )
 
 #: Left and right column, from top to bottom.
-COLUMNS = ((STOP_TOPIC, PAGES_TOPIC, COLOURS_TOPIC), (TASKS_TOPIC, KEYS_TOPIC, ABOUT_TOPIC))
+COLUMNS = ((STOP_TOPIC, PAGES_TOPIC, COLOURS_TOPIC, ABOUT_TOPIC), (TASKS_TOPIC, KEYS_TOPIC))
 
 
 class HelpPage(QWidget):
@@ -158,17 +162,17 @@ class HelpPage(QWidget):
         self._search = QLineEdit(placeholderText="Search help (Ctrl+F)", clearButtonEnabled=True)
         self._search.setAccessibleName("Search help")
         self._search.setFixedWidth(320)
-        self._nothing = QLabel("Nothing in the help says that: try a shorter word.")
-        self._nothing.setProperty("role", "dim")
+        self._said = QLabel()
+        self._said.setProperty("role", "dim")
         self.panels = [TopicPanel(topic) for column in COLUMNS for topic in column]
         top = QHBoxLayout()
         top.setSpacing(theme.WIDE_PX)
         title = QLabel("Help")
         title.setProperty("role", "title")
         top.addWidget(title)
-        top.addWidget(self._search)
-        top.addWidget(self._nothing)
+        top.addWidget(self._said)
         top.addStretch()
+        top.addWidget(self._search)
         page = QVBoxLayout(self)
         page.setContentsMargins(0, 0, 0, 0)
         page.setSpacing(theme.NEAR_PX)
@@ -181,7 +185,7 @@ class HelpPage(QWidget):
         """Show what contains every word of the text."""
         words = text.casefold().split()
         found = [panel.filter(words) for panel in self.panels]
-        self._nothing.setVisible(not any(found))
+        self._said.setText(_found_text(sum(found)) if words else "")
         self.view_changed.emit()
 
     def focus_filter(self) -> None:
@@ -231,18 +235,23 @@ class TopicPanel(QWidget):
         grid.setContentsMargins(theme.WIDE_PX, theme.GAP_PX, theme.WIDE_PX, theme.GAP_PX)
         grid.setHorizontalSpacing(theme.WIDE_PX)
         grid.setVerticalSpacing(theme.NEAR_PX)
+        grid.setColumnMinimumWidth(0, _TERM_PX)
         grid.setColumnStretch(1, 1)
         headline = QLabel(topic.title.upper())
         headline.setProperty("role", "caption")
         grid.addWidget(headline, 0, 0, 1, 2)
         for place, (term, text) in enumerate(topic.rows, start=1):
             name, said = QLabel(term), QLabel(text, wordWrap=True)
-            name.setFixedWidth(_TERM_PX)
-            name.setFont(theme.font(theme.TEXT_PX, QFont.Weight.DemiBold))
+            role = dict(topic.looks).get(term)
+            if role is None:
+                name.setFont(theme.font(theme.TEXT_PX, QFont.Weight.DemiBold))
+                name.setFixedWidth(_TERM_PX)
+            else:
+                name.setProperty("role", role)
             for label in (name, said):
                 label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             top = Qt.AlignmentFlag.AlignTop
-            grid.addWidget(name, place, 0, top)
+            grid.addWidget(name, place, 0, top | Qt.AlignmentFlag.AlignLeft)
             grid.addWidget(said, place, 1)
             self._rows.append((name, said))
         self.setAccessibleName(topic.title)
@@ -252,13 +261,20 @@ class TopicPanel(QWidget):
         """Terms that are shown."""
         return tuple(name.text() for name, _ in self._rows if not name.isHidden())
 
-    def filter(self, words: list[str]) -> bool:
-        """Show the rows that contain every word, all of them when the title does; say whether there are any."""
+    def filter(self, words: list[str]) -> int:
+        """Show the rows that contain every word, all of them when the title does; say how many there are."""
         for name, said in self._rows:
             text = f"{self._topic.title} {name.text()} {said.text()}".casefold()
             is_found = all(word in text for word in words)
             name.setVisible(is_found)
             said.setVisible(is_found)
-        is_any = bool(self.shown)
-        self.setVisible(is_any)
-        return is_any
+        count = len(self.shown)
+        self.setVisible(count > 0)
+        return count
+
+
+def _found_text(count: int) -> str:
+    """What a search came to."""
+    if count == 0:
+        return "Nothing in the help says that: try a shorter word."
+    return "1 entry says that" if count == 1 else f"{count} entries say that"

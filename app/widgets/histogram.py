@@ -236,7 +236,7 @@ class _LimitEdit(QLineEdit):
     def set_value(self, value: float, places: int, step: float) -> None:
         """Show a number with so many decimals."""
         self._places, self._step = places, step
-        self.setText(f"{value:.{places}f}")
+        self.setText(_number(value, places))
         self.mark(is_fault=False)
 
     def value(self) -> float | None:
@@ -264,7 +264,7 @@ class _LimitEdit(QLineEdit):
         if direction is None or value is None:
             super().keyPressEvent(event)
             return
-        self.setText(f"{value + direction * self._step:.{self._places}f}")
+        self.setText(_number(value + direction * self._step, self._places))
         self.value_entered.emit()
 
 
@@ -279,7 +279,7 @@ class HistogramPanel(QWidget):
         self.histogram = Histogram()
         self.histogram.limits_changed.connect(self._take_limits)
         self._low, self._high = _LimitEdit("Low limit: black"), _LimitEdit("High limit: white")
-        self._captions = (QLabel("&Low"), QLabel("&High"))
+        self._captions = (QLabel("Low"), QLabel("High"))
         for edit in (self._low, self._high):
             edit.value_entered.connect(self._take_edits)
         self._stretches = QButtonGroup(self)
@@ -307,7 +307,7 @@ class HistogramPanel(QWidget):
             part.setEnabled(overview is not None)
             part.setAccessibleDescription(part.toolTip() if overview is not None else "No frame is open: open one")
         unit = f", {overview.unit}" if overview is not None else ""
-        for caption, name, edit in zip(self._captions, ("&Low", "&High"), (self._low, self._high), strict=True):
+        for caption, name, edit in zip(self._captions, ("Low", "High"), (self._low, self._high), strict=True):
             caption.setText(name + unit)
             if overview is None:
                 edit.clear()
@@ -398,6 +398,10 @@ class HistogramPanel(QWidget):
         self.shading_changed.emit(low, high, stretch)
 
 
+def _number(value: float, places: int) -> str:
+    return f"{value:.{places}f}".replace("-", "\u2212")
+
+
 def _brightness(part: float, stretch: Stretch) -> float:
     """The curve of a stretch, as `app.frames.stretch` has it in its tables."""
     if stretch is Stretch.ASINH:
@@ -408,4 +412,5 @@ def _brightness(part: float, stretch: Stretch) -> float:
 
 
 def _short(value: float) -> str:
-    return f"{value:,.0f}".replace(",", "\u2009").replace("-", "\u2212") if abs(value) >= 100.0 else f"{value:.3g}"
+    text = f"{value:,.0f}" if abs(value) >= 100.0 else f"{value:.3g}"
+    return text.replace(",", "\u2009").replace("-", "\u2212")

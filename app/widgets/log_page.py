@@ -34,6 +34,7 @@ _LEVELS = {0: "All", WARNING: "Warnings", ERROR: "Errors"}
 _ALL_SOURCES, _ALL_BATCHES = "All sources", "All batches"
 #: While one types, the filter waits so long for the next letter.
 _TYPING_MS = 150
+_BAR_PX = 52
 #: Room of the selected record: its heading and two lines; a traceback is worth to pull it higher.
 _DETAILS_PX = 92
 
@@ -140,15 +141,20 @@ class LogPage(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.NEAR_PX)
-        column.addLayout(self._build_bar())
+        column.addWidget(self._build_bar())
         column.addWidget(self._failure)
         column.addWidget(self._splitter, 1)
         column.addLayout(self._build_foot())
 
-    def _build_bar(self) -> QHBoxLayout:
+    def _build_bar(self) -> QWidget:
+        bar = QWidget()
+        bar.setProperty("surface", "panel")
+        bar.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        bar.setFixedHeight(_BAR_PX)
         title = QLabel("Log")
         title.setProperty("role", "title")
-        row = QHBoxLayout()
+        row = QHBoxLayout(bar)
+        row.setContentsMargins(theme.GAP_PX, theme.TIGHT_PX, theme.NEAR_PX, theme.TIGHT_PX)
         row.setSpacing(theme.NEAR_PX)
         row.addWidget(title)
         row.addStretch(1)
@@ -169,7 +175,7 @@ class LogPage(QWidget):
         self._text.setFixedWidth(220)
         for part in (self._source, self._batch, self._text):
             row.addWidget(part)
-        return row
+        return bar
 
     def _build_details(self) -> QWidget:
         pane = QWidget()
@@ -209,6 +215,7 @@ class LogPage(QWidget):
         keeping.setRetainSizeWhenHidden(True)
         self._tail.setSizePolicy(keeping)
         row = QHBoxLayout()
+        row.setContentsMargins(theme.GAP_PX, 0, 0, 0)
         row.addWidget(self._counts, 1)
         row.addWidget(self._tail)
         return row

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
+from PySide6.QtGui import (
+    QFocusEvent,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app.widgets import theme
@@ -68,8 +78,8 @@ class FramePicture(QWidget):
         """Paint the picture in the middle."""
         look = theme.current()
         painter = QPainter(self)
-        painter.fillRect(self.rect(), look.color("background"))
         if self._image is None:
+            painter.fillRect(self.rect(), look.color("background"))
             painter.setPen(look.color("dim"))
             sentence = "No frame yet.\nThe newest frame of a batch is shown here: start one on page Batches (Ctrl+3)."
             flags = int(Qt.AlignmentFlag.AlignCenter) | int(Qt.TextFlag.TextWordWrap)
@@ -115,9 +125,7 @@ class NewestFrame(QWidget):
         self._path = ""
         caption = QLabel("NEWEST FRAME")
         caption.setProperty("role", "caption")
-        self._title = QLabel()
-        self._title.setProperty("role", "value")
-        self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._title = _Title()
         self._picture = FramePicture()
         self._picture.opened.connect(self._open)
         self._cells = [(QLabel(), QLabel()) for _ in range(_MOST_NUMBERS)]
@@ -127,6 +135,7 @@ class NewestFrame(QWidget):
         for column, (name, value) in enumerate(self._cells):
             name.setProperty("role", "small")
             value.setProperty("role", "value")
+            value.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
             grid.addWidget(name, 0, column)
             grid.addWidget(value, 1, column)
             grid.setColumnStretch(column, 1)
@@ -147,15 +156,14 @@ class NewestFrame(QWidget):
         """Show a frame: `numbers` are names and values with their units, `path` is what opens."""
         self._path = path
         self._picture.set_image(image)
-        self._title.setText(title)
-        self._title.setToolTip(path)
+        self._title.say(title, path)
         for number, (name, value) in enumerate(self._cells):
             is_there = number < len(numbers)
             name.setText(numbers[number][0] if is_there else "")
             value.setText(numbers[number][1] if is_there else "")
             name.setVisible(is_there)
             value.setVisible(is_there)
-            self._grid.setColumnStretch(number, 1 if is_there else 0)
+            self._grid.setColumnStretch(number, max(5, len(numbers[number][1])) if is_there else 0)
         words = ", ".join(f"{name} {value}" for name, value in numbers)
         self._picture.setAccessibleName(f"Newest frame: {title}" if title else "Newest frame: none yet")
         self._picture.setAccessibleDescription(words)
@@ -163,3 +171,28 @@ class NewestFrame(QWidget):
     def _open(self) -> None:
         if self._path:
             self.frame_requested.emit(self._path)
+
+
+class _Title(QLabel):
+    """One line, shortened in its middle where there is no room: both ends tell frames apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._whole = ""
+        self.setProperty("role", "value")
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def say(self, text: str, path: str) -> None:
+        """Show a title; the tooltip has all of it, and the path."""
+        self._whole = text
+        self.setToolTip("\n".join(part for part in (text, path) if part))
+        self.setAccessibleName(text)
+        self._elide()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Show as much as fits."""
+        super().resizeEvent(event)
+        self._elide()
+
+    def _elide(self) -> None:
+        self.setText(self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideMiddle, self.width()))

@@ -40,7 +40,7 @@ class NightPage(QWidget):
         self.queue = RunningOrder()
         self.plots = NightPlots()
         grid = QGridLayout(self)
-        grid.setContentsMargins(theme.NEAR_PX, theme.NEAR_PX, theme.NEAR_PX, theme.NEAR_PX)
+        grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(theme.NEAR_PX)
         grid.addWidget(self.dome, 0, 0, 2, 1)
         grid.addWidget(self.frame, 0, 1)

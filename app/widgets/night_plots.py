@@ -26,7 +26,9 @@ SPAN_S = 12.0 * 3600.0
 #: A value older than this is not "now"; a longer silence is a gap in the line.
 OLD_S = 120.0
 _STEP_OF_KEYS_S = 600.0
-_LEFT_PX, _RIGHT_PX, _FOOT_PX = 40, 128, 20
+_LEFT_PX, _RIGHT_PX, _FOOT_PX = 60, 148, 20
+#: Where the values begin, behind their names.
+_NAME_PX = 58
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class _Strip:
     limit: float | None = None
     wraps: bool = False
     ticks: tuple[tuple[float, str], ...] = ()
+    share: float = 1.0
 
     def text(self, value: float | None) -> str:
         """The value with its unit; dashes when there is none."""
@@ -60,7 +63,7 @@ class _Strip:
 
 def _strips(limits: WeatherLimits, strongest_wind_m_s: float) -> tuple[_Strip, ...]:
     wind_top = max(1.25 * limits.wind_m_s, 1.05 * strongest_wind_m_s)
-    compass = ((0.0, "N"), (180.0, "S"), (360.0, "N"))
+    compass = ((0.0, "0°"), (180.0, "az 180°"), (360.0, "360°"))
     azimuths = (
         _Line("dome", lambda moment: moment.dome_azimuth_deg),
         _Line("tel", lambda moment: moment.mount_azimuth_deg, is_minor=True),
@@ -69,15 +72,15 @@ def _strips(limits: WeatherLimits, strongest_wind_m_s: float) -> tuple[_Strip, .
     humidity = (_Line("humidity", lambda moment: moment.humidity_percent),)
     cloud = (_Line("cloud", lambda moment: moment.cloud_percent),)
     return (
-        _Strip("\u00b0", azimuths, 360.0, wraps=True, ticks=compass),
-        _Strip("m/s", wind, wind_top, limits.wind_m_s, ticks=((0.0, "0"), (limits.wind_m_s, f"{limits.wind_m_s:g}"))),
-        _Strip("%", humidity, 100.0, limits.humidity_percent, ticks=_percent_ticks(limits.humidity_percent)),
-        _Strip("%", cloud, 100.0, limits.cloud_percent, ticks=_percent_ticks(limits.cloud_percent)),
+        _Strip("\u00b0", azimuths, 360.0, wraps=True, ticks=compass, share=2.1),
+        _Strip("m/s", wind, wind_top, limits.wind_m_s, ticks=_limit_ticks(limits.wind_m_s)),
+        _Strip("%", humidity, 100.0, limits.humidity_percent, ticks=_limit_ticks(limits.humidity_percent)),
+        _Strip("%", cloud, 100.0, limits.cloud_percent, ticks=_limit_ticks(limits.cloud_percent)),
     )
 
 
-def _percent_ticks(limit: float) -> tuple[tuple[float, str], ...]:
-    return ((0.0, "0"), (limit, f"{limit:g}"))
+def _limit_ticks(limit: float) -> tuple[tuple[float, str], ...]:
+    return ((0.0, "0"), (limit, f"limit {limit:g}"))
 
 
 def line_pieces(
@@ -257,11 +260,13 @@ class NightPlots(QWidget):
     def _boxes(self) -> list[QRectF]:
         """Where the strips are."""
         room = self.height() - _FOOT_PX - 2 * theme.NEAR_PX
-        heights = room / len(self._layout)
-        return [
-            QRectF(_LEFT_PX, theme.NEAR_PX + number * heights, self._plot_width, heights - theme.NEAR_PX)
-            for number in range(len(self._layout))
-        ]
+        share_px = room / sum(strip.share for strip in self._layout)
+        boxes, top = [], float(theme.NEAR_PX)
+        for strip in self._layout:
+            height = strip.share * share_px
+            boxes.append(QRectF(_LEFT_PX, top, self._plot_width, height - theme.NEAR_PX))
+            top += height
+        return boxes
 
     def _lines_pixmap(self, look: theme.Theme) -> QPixmap:
         """Axes, limits and lines, painted once for each set of moments, size and theme."""
@@ -341,19 +346,20 @@ class NightPlots(QWidget):
         self, painter: QPainter, look: theme.Theme, strip: _Strip, box: QRectF, values: dict[str, float | None]
     ) -> None:
         """The number at the right end with its name; beyond its limit it is loud."""
-        room = QRectF(box.right() + theme.GAP_PX, box.top() - 3.0, _RIGHT_PX - theme.GAP_PX - 4.0, box.height() + 6.0)
+        room = QRectF(box.right() + theme.GAP_PX, box.top() - 3.0, _RIGHT_PX - 2.0 * theme.GAP_PX, box.height() + 6.0)
         height = room.height() / len(strip.lines)
         for number, line in enumerate(strip.lines):
             value = values[line.name]
             is_beyond = value is not None and strip.limit is not None and value > strip.limit
             place = QRectF(room.left(), room.top() + number * height, room.width(), height)
-            name = QRectF(place.left(), place.top(), 54.0, place.height())
+            name = QRectF(place.left(), place.top(), _NAME_PX, place.height())
             middle = Qt.AlignmentFlag.AlignVCenter
             painter.setFont(theme.font(theme.LABEL_PX))
             painter.setPen(look.color("dim"))
             painter.drawText(name, int(Qt.AlignmentFlag.AlignLeft | middle), line.name)
-            size = theme.VALUE_PX if len(strip.lines) == 1 else theme.TEXT_PX
-            painter.setFont(theme.font(size, QFont.Weight.Bold if is_beyond else QFont.Weight.Medium))
+            if value is None and self._cursor_s is None and self._paint_old(painter, look, strip, line, place):
+                continue
+            painter.setFont(theme.font(theme.VALUE_PX, QFont.Weight.Bold if is_beyond else QFont.Weight.Medium))
             flags = int(Qt.AlignmentFlag.AlignRight | middle)
             text = strip.text(value)
             painter.setPen(look.color("dim" if value is None or line.is_minor else "text"))
@@ -362,19 +368,22 @@ class NightPlots(QWidget):
                 painter.fillRect(around, look.color("alarm"))
                 painter.setPen(look.color("background"))
             painter.drawText(place, flags, text)
-            if value is None and self._cursor_s is None:
-                self._paint_age(painter, look, line, place)
 
-    def _paint_age(self, painter: QPainter, look: theme.Theme, line: _Line, place: QRectF) -> None:
-        """How long ago a value that is missing now was known."""
+    def _paint_old(self, painter: QPainter, look: theme.Theme, strip: _Strip, line: _Line, place: QRectF) -> bool:
+        """The last value of a line that is silent, dim, and under it how old it is; say whether there was one."""
         known = np.flatnonzero(np.isfinite(self._values[line.name]))
         if known.size == 0:
-            return
-        age = age_text(self._now_s - float(self._times[known[-1]]))
-        painter.setFont(theme.font(theme.LABEL_PX))
+            return False
+        right = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        half = QRectF(place.left(), place.center().y() - 16.0, place.width(), 17.0)
+        painter.setFont(theme.font(theme.TEXT_PX))
+        painter.setPen(look.color("dim"))
+        painter.drawText(half, right, strip.text(float(self._values[line.name][known[-1]])))
+        painter.setFont(theme.font(theme.LABEL_PX, QFont.Weight.DemiBold))
         painter.setPen(look.color("attention"))
-        where = place.adjusted(0.0, 0.0, -24.0, 0.0)
-        painter.drawText(where, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), f"{age} ago")
+        age = age_text(self._now_s - float(self._times[known[-1]]))
+        painter.drawText(half.translated(0.0, 15.0), right, f"{age} old")
+        return True
 
     def _paint_cursor(self, painter: QPainter, look: theme.Theme) -> None:
         """A line at the time that is looked at, and that time on the axis."""

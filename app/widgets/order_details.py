@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -34,6 +35,10 @@ from app.widgets.order_table import REQUEST_WORDS, STATE_WORDS, OrderProgress, p
 
 #: The first column of facts is as wide everywhere, so that the values stand below one another.
 _NAME_PX = 64
+#: A longer word may break, so that it does not make the pane wider than its place.
+_LONGEST_WORD = 30
+#: About so many characters of JSON stand in one row of the pane.
+_JSON_COLUMNS = 36
 #: Terms may differ so much from the score that was given: each is rounded.
 _ROUNDING = 0.0021
 
@@ -56,7 +61,9 @@ class StateMark(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Sign and word."""
         with QPainter(self) as painter:
-            paint_state(painter, QRect(-theme.NEAR_PX - 2, 0, self.width(), self.height()), self._state)
+            is_boxed = self._state is OrderState.FAILED
+            left = -theme.TIGHT_PX if is_boxed else -theme.NEAR_PX - 2  # the sign, or its box, begins at the edge
+            paint_state(painter, QRect(left, 0, self.width(), self.height()), self._state)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
         """Colours come from the theme."""
@@ -86,7 +93,6 @@ class Facts(QWidget):
             name, value = _label("", "dim"), _label("", "")
             value.setWordWrap(True)
             value.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-            value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             self._grid.addWidget(name, len(self._labels) + 1, 0, Qt.AlignmentFlag.AlignTop)
             self._grid.addWidget(value, len(self._labels) + 1, 1)
             self._labels.append((name, value))
@@ -96,7 +102,7 @@ class Facts(QWidget):
             value.setVisible(is_used)
             if is_used:
                 name.setText(facts[number][0])
-                value.setText(facts[number][1])
+                _say_wrapped(value, facts[number][1])
         self.setVisible(bool(facts))
 
 
@@ -122,6 +128,7 @@ class OrderDetails(QWidget):
         self._name = _label("", "title")
         self._reason = _label("", "")
         self._state = StateMark()
+        self._buttons = QWidget()
         self._body = QScrollArea(widgetResizable=True)
         self._build()
         self.show_orders((), None, None)
@@ -146,6 +153,7 @@ class OrderDetails(QWidget):
         self._show_buttons()
         self._body.setVisible(line is not None)
         self._state.setVisible(line is not None)
+        self._buttons.setVisible(line is not None)
         if line is None:
             self._name.setText("No order selected")
             self._reason.setText("Select an order to see its score, its night and its history.")
@@ -164,7 +172,7 @@ class OrderDetails(QWidget):
         if text != self._json_text:  # a new text would lose the operator's selection
             self._json_text = text
             self._json.setPlainText(text)
-            rows = min(max(text.count("\n") + 1, 4), 24)
+            rows = min(max(sum(1 + len(row) // _JSON_COLUMNS for row in text.splitlines()), 4), 24)
             self._json.setFixedHeight(
                 rows * QFontMetrics(theme.font(theme.TEXT_PX)).lineSpacing() + theme.FAR_PX + theme.GAP_PX
             )
@@ -177,20 +185,23 @@ class OrderDetails(QWidget):
         self._batch_name = ""
         self._name.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._reason.setWordWrap(True)
+        self._reason.setContentsMargins(0, theme.TIGHT_PX, 0, theme.TIGHT_PX)  # its first line beside the state
         self._reason.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         standing = QHBoxLayout()
         standing.setSpacing(0)
         standing.addWidget(self._state, 0, Qt.AlignmentFlag.AlignTop)
-        standing.addWidget(self._reason, 1)
+        standing.addWidget(self._reason, 1, Qt.AlignmentFlag.AlignTop)
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.GAP_PX, theme.NEAR_PX, theme.NEAR_PX, theme.NEAR_PX)
         column.setSpacing(theme.NEAR_PX)
         column.addWidget(self._name)
         column.addLayout(standing)
-        column.addLayout(self._build_buttons())
+        self._buttons.setLayout(self._build_buttons())
+        self._buttons.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        column.addWidget(self._buttons)
         self._build_body()
         column.addWidget(self._body, 1)
-        column.addStretch(0)
+        column.addStretch()
 
     def _build_buttons(self) -> QHBoxLayout:
         self._hold = QPushButton("Hold")
@@ -208,6 +219,7 @@ class OrderDetails(QWidget):
         self._batch.setProperty("kind", "link")
         self._batch.clicked.connect(lambda: self.batch_requested.emit(self._batch_name))
         row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.NEAR_PX)
         row.addWidget(self._hold)
         row.addLayout(self._cancel_stack)
@@ -306,6 +318,15 @@ def _label(text: str, role: str) -> QLabel:
     if role:
         label.setProperty("role", role)
     return label
+
+
+def _say_wrapped(label: QLabel, text: str) -> None:
+    """Show a text; a long word, such as a path, may break behind its signs, and is then not to be copied here."""
+    is_long = any(len(word) > _LONGEST_WORD for word in text.split())
+    label.setText(re.sub(r"(?<=[/_.-])", "\u200b", text) if is_long else text)
+    label.setToolTip(text if is_long else "")
+    copying = Qt.TextInteractionFlag.TextSelectableByMouse
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction if is_long else copying)
 
 
 def _dress(button: QPushButton, text: str, count: int, why_not: str) -> None:

@@ -130,7 +130,7 @@ class OrderForm(QWidget):
         grid = QGridLayout(content)
         grid.setContentsMargins(0, 0, theme.NEAR_PX, 0)
         grid.setHorizontalSpacing(theme.NEAR_PX)
-        grid.setVerticalSpacing(2)
+        grid.setVerticalSpacing(theme.TIGHT_PX)
         grid.setColumnMinimumWidth(0, _NAME_PX)
         grid.setColumnStretch(1, 1)
         grid.addLayout(self._build_requests(), 0, 0, 1, 2)

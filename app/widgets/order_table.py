@@ -82,7 +82,7 @@ class Column(IntEnum):
 
 
 _TITLES = ("State", "Priority", "Order", "Request", "Target", "Window (UTC)", "Progress, or the reason")
-_WIDTHS = (98, 62, 138, 76, 106, 104, 200)
+_WIDTHS = (98, 66, 130, 78, 118, 104, 200)
 #: What these get of the room that is left, the last column takes the rest.
 _GROWING = {Column.ORDER: 0.15, Column.TARGET: 0.25}
 #: Bar of the progress.
@@ -247,7 +247,8 @@ class OrderModel(QAbstractTableModel):
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return _TITLES[section]
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.TextAlignmentRole:
-            return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+            side = Qt.AlignmentFlag.AlignRight if section == Column.PRIORITY else Qt.AlignmentFlag.AlignLeft
+            return side | Qt.AlignmentFlag.AlignVCenter
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -347,7 +348,12 @@ class OrderDelegate(TextDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         """Paint a cell."""
         if index.column() not in (Column.STATE, Column.REASON):
-            super().paint(painter, option, index)
+            paint_ground(painter, option)
+            is_number = index.column() == Column.PRIORITY
+            # both ends of names tell them apart
+            way = Qt.TextElideMode.ElideMiddle
+            text, token = self._cell(index.row(), index.column())
+            paint_text(painter, option.rect, text, token, elide=way, is_number=is_number)
             return
         stored = self._model.line(index.row()).stored
         if index.column() == Column.STATE:

@@ -28,10 +28,13 @@ from app.model.errors import FieldProblem
 from app.model.order_life import StoredOrder
 from app.model.order_queue import OrderLine
 from app.model.settings import Site
+from app.model.strip import Severity
 from app.widgets import theme
+from app.widgets.banner import Banner
 from app.widgets.order_details import OrderDetails
 from app.widgets.order_form import OrderForm
 from app.widgets.order_table import Choice, OrderModel, OrderProgress, OrderTable, is_chosen
+from app.widgets.roles import set_role
 from app.widgets.state_panel import PageState, StateStack
 
 _CHOICES = {Choice.ALL: "All", Choice.OPEN: "Open", Choice.ENDED: "Ended", Choice.FAILED: "Failed or problems"}
@@ -72,8 +75,7 @@ class Notices(QWidget):
         """Add sentences; the newest stand on top, under the heading of the newest."""
         self._sentences = [*sentences, *self._sentences][:_NOTICES]
         self._heading.setText(heading)
-        self._heading.setProperty("role", "attention" if is_fault else "")
-        self._heading.style().polish(self._heading)
+        set_role(self._heading, "attention" if is_fault else "")
         self._text.setText("\n".join(self._sentences))
         rows = min(max(len(self._sentences), 1), 5)
         self._area.setFixedHeight(rows * self._text.fontMetrics().lineSpacing() + theme.TIGHT_PX)
@@ -154,7 +156,7 @@ class OrdersPage(QWidget):
             self._stack.show_state(PageState.FAILED, "The orders cannot be read", sentence)
             self._stale.hide()
             return
-        self._stale.setText(f"As of {wording.age_text(age_s)} ago: {sentence}")
+        self._stale.set_text(f"As of {wording.age_text(age_s)} ago: {sentence}", Severity.ATTENTION)
         self._stale.setToolTip(sentence)
         self._stale.show()
 
@@ -266,8 +268,7 @@ class OrdersPage(QWidget):
             self._notices.add("Nothing was handed in: copy an order as JSON first", (), is_fault=True)
 
     def _build(self) -> None:
-        self._stale = QLabel(wordWrap=True)
-        self._stale.setProperty("role", "attention")
+        self._stale = Banner("", Severity.ATTENTION)
         self._stale.hide()
         self._stack = StateStack(self._table)
         self._pane = QStackedWidget()
@@ -289,7 +290,7 @@ class OrdersPage(QWidget):
         self._splitter.setStretchFactor(1, 1)
         self._splitter.setSizes([1208 - _PANE_PX, _PANE_PX])
         column = QVBoxLayout(self)
-        column.setContentsMargins(theme.GAP_PX, theme.NEAR_PX, theme.GAP_PX, theme.GAP_PX)
+        column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.NEAR_PX)
         column.addLayout(self._build_bar())
         column.addWidget(self._splitter, 1)

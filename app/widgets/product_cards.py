@@ -18,8 +18,6 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import (
     QColor,
-    QFont,
-    QFontMetrics,
     QImage,
     QKeyEvent,
     QPainter,
@@ -44,13 +42,15 @@ from PySide6.QtWidgets import (
 from app.model.batch import ProductKind
 from app.model.story import ProductCard
 from app.widgets import theme
-from app.widgets.value_table import VALUE_ROLE, Column, ValueModel
+from app.widgets.value_table import VALUE_ROLE, Column, ValueModel, cell_font
 
 _LINE_PX = 18
 _TITLE_PX = 22
+#: Room of the name before a number.
+_NAME_PX = 42
 _KEPT_THUMBNAILS = 600
 #: Cards that are added in one turn of the event loop: many at once would hold the window up.
-_AT_ONCE = 24
+_AT_ONCE = 8
 #: Of many lights, so many rows are shown at first: what follows them is not pushed out of sight.
 _FOLDED_ROWS = 2
 #: Pictures are given the shape of most detectors; others lie in the middle of it, whole.
@@ -153,7 +153,7 @@ class ProductCards(QWidget):
         """Show a thumbnail: grey, upright; it gets the theme's colour here."""
         self._thumbnails.put(path, image)
         for _, grid, _ in self._grids:
-            grid.viewport().update()
+            grid.repaint_card(path)
 
     def select(self, key: int) -> bool:
         """Choose the product with that key; False when there is none."""
@@ -222,7 +222,7 @@ class _Thumbnails(QWidget):
         super().__init__(parent)
         self.hide()
         self._images: dict[Path, QImage] = {}
-        self._tinted: dict[Path, QPixmap] = {}
+        self._ready: dict[tuple[Path, int, int], QPixmap] = {}
         self._look = ""
         self._asked: set[Path] = set()
         self._missing: list[Path] = []
@@ -231,25 +231,26 @@ class _Thumbnails(QWidget):
 
     def put(self, path: Path, image: QImage) -> None:
         self._images[path] = image
-        self._tinted.pop(path, None)
         while len(self._images) > _KEPT_THUMBNAILS:
             oldest = next(iter(self._images))
             self._asked.discard(oldest)
-            self._tinted.pop(oldest, None)
             del self._images[oldest]
+        self._ready = {key: pixmap for key, pixmap in self._ready.items() if key[0] in self._images and key[0] != path}
 
-    def of(self, path: Path) -> QPixmap | None:
+    def of(self, path: Path, room: QSize) -> QPixmap | None:
+        """The whole picture within that many pixels, scaled once; None while it is missing."""
         look = theme.current()
         if look.name != self._look:
-            self._tinted.clear()
+            self._ready.clear()
             self._look = look.name
-        if path in self._images and path not in self._tinted:
-            self._tinted[path] = _tinted(self._images[path], look.image)
+        key = (path, room.width(), room.height())
+        if path in self._images and key not in self._ready:
+            self._ready[key] = _fitted(self._images[path], room)
         if path not in self._images and path not in self._asked:
             self._asked.add(path)
             self._missing.append(path)
             self._ask.start()
-        return self._tinted.get(path)
+        return self._ready.get(key)
 
     def _ask_for_missing(self) -> None:
         """Behind the painting, not within."""
@@ -258,15 +259,17 @@ class _Thumbnails(QWidget):
             self.wanted.emit(path)
 
 
-def _tinted(image: QImage, white: tuple[float, float, float]) -> QPixmap:
+def _fitted(image: QImage, room: QSize) -> QPixmap:
     """The picture with its white in the theme's colour; null when there is none."""
     if image.isNull():
         return QPixmap()
-    pixmap = QPixmap.fromImage(image.convertToFormat(QImage.Format.Format_RGB32))
-    painter = QPainter(pixmap)
-    painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Multiply)
-    painter.fillRect(pixmap.rect(), QColor.fromRgbF(*white))
-    painter.end()
+    smooth, whole = Qt.TransformationMode.SmoothTransformation, Qt.AspectRatioMode.KeepAspectRatio
+    pixmap = QPixmap.fromImage(image.convertToFormat(QImage.Format.Format_RGB32).scaled(room, whole, smooth))
+    if theme.current().is_night_vision:
+        painter = QPainter(pixmap)
+        painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Multiply)
+        painter.fillRect(pixmap.rect(), QColor.fromRgbF(*theme.current().image))
+        painter.end()
     return pixmap
 
 
@@ -312,6 +315,12 @@ class _CardGrid(QListView):
         self._all = ()
         self._is_folded = self._kind.is_folded
         self._show()
+
+    def repaint_card(self, path: Path) -> None:
+        """The picture of a card came."""
+        for row, card in enumerate(self.cards.values):
+            if card.path == path:
+                self.update(self.cards.index(row, 0))
 
     def unfold(self) -> None:
         """Show all."""
@@ -412,37 +421,36 @@ class _CardDelegate(QStyledItemDelegate):
         painter.restore()
 
     def _paint_picture(self, painter: QPainter, room: QRect, card: ProductCard) -> None:
-        pixmap = self._thumbnails.of(card.path)
+        ratio = self._grid.devicePixelRatioF()
+        pixmap = self._thumbnails.of(card.path, room.size() * ratio)
         if pixmap is None or pixmap.isNull():
             painter.setFont(theme.font(theme.LABEL_PX))
             painter.setPen(theme.current().color("dim"))
             text = "picture follows" if pixmap is None else "no picture: see the log"
             painter.drawText(room, Qt.AlignmentFlag.AlignCenter, text)
             return
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        target = QRect(room.topLeft(), pixmap.size().scaled(room.size(), Qt.AspectRatioMode.KeepAspectRatio))
+        target = QRect(room.topLeft(), pixmap.size() / ratio)
         target.moveCenter(room.center())
         painter.drawPixmap(target, pixmap)
 
     def _paint_text(self, painter: QPainter, room: QRect, card: ProductCard) -> None:
         look = theme.current()
         line = QRect(room.left(), room.top(), room.width(), _TITLE_PX)
-        _write(painter, line, card.title, theme.font(theme.TEXT_PX, QFont.Weight.DemiBold), look.color("text"))
+        _write(painter, line, card.title, theme.TEXT_PX, look.color("text"), is_loud=True)
         line = QRect(room.left(), line.bottom() + 1, room.width(), _LINE_PX)
+        dim, text_color = look.color("dim"), look.color("text")
         for name, text, is_odd in _lines(card):
-            font = theme.font(theme.LABEL_PX, QFont.Weight.DemiBold if is_odd else QFont.Weight.Normal)
-            named = QRect(line)
-            named.setWidth(QFontMetrics(font).horizontalAdvance("FWHM  "))
-            _write(painter, named, name, theme.font(theme.LABEL_PX), look.color("dim"))
-            rest = line.adjusted(named.width(), 0, 0, 0)
-            _write(painter, rest, text, font, look.color("attention" if is_odd else "text"))
+            _write(painter, line, name, theme.LABEL_PX, dim)
+            rest = line.adjusted(_NAME_PX, 0, 0, 0)
+            _write(painter, rest, text, theme.LABEL_PX, look.color("attention") if is_odd else text_color, is_odd)
             line.translate(0, _LINE_PX)
 
 
-def _write(painter: QPainter, room: QRect, text: str, font: QFont, color: QColor) -> None:
+def _write(painter: QPainter, room: QRect, text: str, size_px: int, color: QColor, is_loud: bool = False) -> None:
+    font, metrics = cell_font(size_px, is_loud=is_loud)
     painter.setFont(font)
     painter.setPen(color)
-    shown = QFontMetrics(font).elidedText(text, Qt.TextElideMode.ElideRight, room.width())
+    shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, room.width())
     painter.drawText(room, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
 
 
@@ -450,10 +458,10 @@ def _lines(card: ProductCard) -> list[tuple[str, str, bool]]:
     """Name, value, and whether it wants attention."""
     of = f"{len(card.inputs)} frame{'' if len(card.inputs) == 1 else 's'}"
     if card.kind in _MASTERS:
-        return [("level", card.sky, False), ("of", of, False)] if card.sky else [("of", of, False)]
+        return [("level", card.sky, False), ("from", of, False)] if card.sky else [("from", of, False)]
     lines = [("FWHM", card.fwhm or "not measured", False), ("sky", card.sky or "not measured", False)]
     lines.append(("WCS", card.wcs or "not tried", card.is_unsolved))
-    return [*lines, ("of", of, False)] if card.kind is ProductKind.LIGHT_STACK else lines
+    return [*lines, ("from", of, False)] if card.kind is ProductKind.LIGHT_STACK else lines
 
 
 def _spoken(card: ProductCard) -> str:

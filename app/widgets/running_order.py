@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFont, QFontMetricsF, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QFont, QFontMetricsF, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QTextLayout
 from PySide6.QtWidgets import (
     QAbstractButton,
     QHBoxLayout,
@@ -22,7 +22,8 @@ from app.widgets import theme
 #: As many of the next as there is room for: five on a screen of 1366x768.
 NEXT_SHOWN = 12
 ALARMS_SHOWN = 2
-_ROW_PX = 38
+#: A row has its reason in one line, or in two where there is room.
+_ROW_PX, _TALL_ROW_PX = 38, 56
 
 
 class QueueRow(QAbstractButton):
@@ -31,8 +32,9 @@ class QueueRow(QAbstractButton):
     def __init__(self, name_px: int = theme.TEXT_PX, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._name_px = name_px
+        self._why_px = name_px + 4.0
         self._item: QueueItem | None = None
-        self.setFixedHeight(_ROW_PX)
+        self.setMinimumHeight(_ROW_PX + name_px - theme.TEXT_PX)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.set_item(None)
 
@@ -55,7 +57,7 @@ class QueueRow(QAbstractButton):
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """As wide as there is room."""
-        return QSize(240, _ROW_PX)
+        return QSize(240, self.minimumHeight())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
         """Open it with Enter."""
@@ -78,14 +80,14 @@ class QueueRow(QAbstractButton):
         painter = QPainter(self)
         if self.isDown() or self.underMouse():
             painter.fillRect(self.rect(), look.color("raised"))
-        first = QRectF(0.0, 1.0, float(self.width()), 20.0)
-        second = first.translated(0.0, 17.0)
+        first = QRectF(0.0, 1.0, float(self.width()), self._why_px)
         state_width = _write(painter, first, self._item.state, look, "dim", theme.TEXT_PX, is_right=True)
         room = first.adjusted(0.0, 0.0, -state_width - theme.NEAR_PX, 0.0)
         used = _write(painter, room, self._item.name, look, "text", self._name_px, QFont.Weight.DemiBold)
         what = room.adjusted(used + theme.NEAR_PX, 0.0, 0.0, 0.0)
         _write(painter, what, self._item.what, look, "text", theme.TEXT_PX)
-        _write(painter, second, self._item.why, look, "dim", theme.LABEL_PX)
+        below = QRectF(0.0, self._why_px, float(self.width()), self.height() - self._why_px)
+        _write_lines(painter, below, self._item.why, look)
         if self.hasFocus():
             painter.setPen(QPen(look.color("accent"), 1.0))
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
@@ -123,8 +125,9 @@ class NextRows(QWidget):
         self._place()
 
     def _place(self) -> None:
+        height = min(max(_ROW_PX, self.height() // max(1, self.shown)), _TALL_ROW_PX)
         for number, row in enumerate(self._rows):
-            row.setGeometry(0, number * _ROW_PX, self.width(), _ROW_PX)
+            row.setGeometry(0, number * height, self.width(), height)
             row.setVisible(number < self.shown)
 
     def _open(self) -> None:
@@ -178,8 +181,6 @@ class RunningOrder(QWidget):
         counted = f"{count_text(done)} of {count_text(total)}"
         self._done.setText("not counted" if progress is None else counted)
         self._rows.set_items(upcoming)
-        waiting = f" ({len(upcoming)} WAIT)" if upcoming else ""
-        self._next_caption.setText(f"NEXT, WHY NOT NOW{waiting}")
         self._empty.setVisible(not upcoming)
         self._new_order.setVisible(not upcoming)
 
@@ -196,7 +197,7 @@ class RunningOrder(QWidget):
         self._alarm_caption.setText(f"ALARMS ({len(alarms)})" if alarms else "ALARMS")
 
     def _arrange(self) -> None:
-        self._next_caption, self._alarm_caption = QLabel(), QLabel()
+        self._next_caption, self._alarm_caption = QLabel("NEXT, AND WHY NOT NOW"), QLabel()
         running_caption = QLabel("RUNNING")
         for caption in (running_caption, self._next_caption, self._alarm_caption):
             caption.setProperty("role", "caption")
@@ -242,7 +243,30 @@ def _write(
     painter.setFont(font)
     painter.setPen(look.color(token))
     metrics = QFontMetricsF(font)
-    shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, room.width())
+    is_name = weight > QFont.Weight.Normal  # both ends tell names apart
+    way = Qt.TextElideMode.ElideMiddle if is_name else Qt.TextElideMode.ElideRight
+    shown = metrics.elidedText(text, way, room.width())
     side = Qt.AlignmentFlag.AlignRight if is_right else Qt.AlignmentFlag.AlignLeft
     painter.drawText(room, int(side | Qt.AlignmentFlag.AlignVCenter), shown)
     return metrics.horizontalAdvance(shown)
+
+
+def _write_lines(painter: QPainter, room: QRectF, text: str, look: theme.Theme) -> None:
+    """Write a reason in as many small lines as there is room for, the last one shortened."""
+    painter.setFont(theme.font(theme.LABEL_PX))
+    painter.setPen(look.color("dim"))
+    metrics = QFontMetricsF(painter.font())
+    layout = QTextLayout(text, painter.font())
+    layout.beginLayout()
+    top = room.top()
+    while (line := layout.createLine()).isValid():
+        line.setLineWidth(room.width())
+        is_last = top + 2.0 * metrics.height() > room.bottom() + 2.0
+        rest = text[line.textStart() :] if is_last else text[line.textStart() : line.textStart() + line.textLength()]
+        place = QRectF(room.left(), top, room.width(), metrics.height())
+        shown = metrics.elidedText(rest.strip(), Qt.TextElideMode.ElideRight, room.width())
+        painter.drawText(place, int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), shown)
+        if is_last:
+            break
+        top += metrics.height()
+    layout.endLayout()

@@ -37,6 +37,7 @@ from app.model.settings import (
 )
 from app.widgets import theme
 from app.widgets.connect_form import ConnectForm
+from app.widgets.roles import set_role
 from app.widgets.table_form import TableForm, fields_of, label_and_unit
 
 _LIST_PX = 220
@@ -109,6 +110,18 @@ SUBJECTS = (
         "database",
     ),
 )
+
+_NO_CAMERA = """No camera is described: what the headers say is taken.
+
+To describe one, put such lines at the end of the settings file, with the INSTRUME of its headers:
+
+    [[cameras]]
+    instrument = "QHY600M"
+    gain_e_per_adu = 0.78
+    saturation_adu = 65535
+    pixel_scale_arcsec = 0.62
+    scale_dark = true
+"""
 
 _HELP = {
     "site": {
@@ -259,9 +272,14 @@ class SettingsPage(QWidget):
         left.setFixedWidth(_LIST_PX)
         column = QVBoxLayout(left)
         column.setContentsMargins(theme.TIGHT_PX, theme.NEAR_PX, theme.TIGHT_PX, theme.NEAR_PX)
+        self._path.setContentsMargins(theme.GAP_PX, 0, theme.NEAR_PX, 0)  # under the subjects' words
+        copy_row = QHBoxLayout()
+        copy_row.setContentsMargins(theme.NEAR_PX, 0, 0, 0)
+        copy_row.addWidget(self._copy)
+        copy_row.addStretch()
         column.addWidget(self._list, 1)
         column.addWidget(self._path)
-        column.addWidget(self._copy)
+        column.addLayout(copy_row)
         self._add(_CONNECT, _panel(_CONNECT, "Four steps to real devices, over ASCOM Alpaca.", self.connect_form))
         for subject in SUBJECTS:
             form = SubjectForm(subject)
@@ -338,8 +356,7 @@ class SubjectForm(QWidget):
     def say(self, sentence: str, ok: bool) -> None:
         """Say what came of saving or testing."""
         self.said.setText(sentence)
-        self.said.setProperty("role", "" if ok else "attention")
-        self.said.style().polish(self.said)
+        set_role(self.said, "" if ok else "attention")
 
     def _tell_change(self) -> None:
         """After each edit: what of it is not saved, or cannot be."""
@@ -402,7 +419,7 @@ def _row_size() -> QSize:
 def _cameras_text(settings: Settings) -> str:
     """Each camera as one paragraph."""
     if not settings.cameras:
-        return "No camera is described: what the headers say is taken."
+        return _NO_CAMERA
     paragraphs = []
     for camera in settings.cameras:
         facts = []

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from app.widgets import theme
+from app.widgets.roles import set_role
 
 _SENTENCE_PX = 560
 
@@ -47,13 +48,13 @@ class StatePanel(QWidget):
         self, state: PageState, title: str, sentence: str, action: str = "", progress: tuple[int, int] | None = None
     ) -> None:
         """Show a state; `progress` is done and total, (0, 0) while the total is not known."""
-        self._title.setProperty("role", "alarm" if state is PageState.FAILED else "title")
-        self._title.style().polish(self._title)
+        set_role(self._title, "alarm" if state is PageState.FAILED else "title")
         self._title.setText(title)
         self._sentence.setText(sentence)
-        self._sentence.setMinimumHeight(max(0, self._sentence.heightForWidth(_SENTENCE_PX)))  # a layout gives it one line
-        self._sentence.setProperty("role", "dim" if state is PageState.EMPTY else "")
-        self._sentence.style().polish(self._sentence)
+        self._sentence.setMinimumHeight(
+            max(0, self._sentence.heightForWidth(_SENTENCE_PX))
+        )  # a layout gives it one line
+        set_role(self._sentence, "dim" if state is PageState.EMPTY else "")
         self._action.setText(action)
         self._action.setVisible(bool(action))
         self._progress.setVisible(state is PageState.WORKING)

@@ -10,6 +10,7 @@ from app.model.reading import Freshness
 from app.model.strip import Severity, StripValues, Word
 from app.model.wording import DASHES, age_text, angle_text, right_ascension_text, time_text
 from app.widgets import icons, theme
+from app.widgets.roles import set_role
 
 STRIP_PX = 56
 #: What is left free at the right for the STOP window.
@@ -58,8 +59,15 @@ class WordCell(QWidget):
     def is_whole(self) -> bool:
         """Whether nothing of the word and its detail is left out."""
         text_px = QFontMetrics(self._font()).horizontalAdvance(self._word.text)
-        room_px = self.width() - 2 * theme.NEAR_PX - text_px - _GAP_PX
-        return QFontMetrics(self._detail_font(room_px)).horizontalAdvance(self._word.detail) <= max(0, room_px)
+        room_px = max(0, self.width() - 2 * theme.NEAR_PX - text_px - _GAP_PX)
+        font, is_in_lines = self._detail_font(room_px)
+        if not is_in_lines:
+            return True
+        room, needed = (
+            QRect(0, 0, room_px, _WORD_PX),
+            QFontMetrics(font).boundingRect(QRect(0, 0, room_px, _WORD_PX), _IN_LINES, self._word.detail),
+        )
+        return room.width() >= needed.width() and room.height() >= needed.height()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Neutral where all is normal; hatched when stale; inverse for an alarm."""
@@ -103,23 +111,28 @@ class WordCell(QWidget):
         middle = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         painter.drawText(place, middle, word.text)
         place.setLeft(place.left() + painter.fontMetrics().horizontalAdvance(word.text) + _GAP_PX)
-        painter.setFont(self._detail_font(place.width()))
+        font, is_in_lines = self._detail_font(place.width())
+        painter.setFont(font)
         painter.setPen(look.color("background" if is_alarm else "dim" if word.severity is Severity.NORMAL else "text"))
-        detail = painter.fontMetrics().elidedText(word.detail, Qt.TextElideMode.ElideRight, max(0, place.width()))
+        if is_in_lines:
+            painter.drawText(place, _IN_LINES, word.detail)
+            return
         place.translate(0, 2 if self._word_px > theme.VALUE_PX else 1)
-        painter.drawText(place, middle, detail)
+        painter.drawText(place, middle, word.detail)
 
-    def _detail_font(self, room_px: int) -> QFont:
-        """The larger of two sizes in which the detail is whole."""
-        large = theme.font(theme.TEXT_PX, QFont.Weight.Medium)
-        fits = QFontMetrics(large).horizontalAdvance(self._word.detail) <= room_px
-        return large if fits else theme.font(theme.LABEL_PX, QFont.Weight.Medium)
+    def _detail_font(self, room_px: int) -> tuple[QFont, bool]:
+        """The larger of two sizes in which the detail is whole in one line; else the smaller one, in two lines."""
+        large, small = (theme.font(size, QFont.Weight.Medium) for size in (theme.TEXT_PX, theme.LABEL_PX))
+        if QFontMetrics(large).horizontalAdvance(self._word.detail) <= room_px:
+            return large, False
+        return small, QFontMetrics(small).horizontalAdvance(self._word.detail) > room_px
 
     def _font(self) -> QFont:
         return theme.font(self._word_px, QFont.Weight.DemiBold)
 
 
 _HATCH = Qt.BrushStyle.BDiagPattern
+_IN_LINES = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter) | int(Qt.TextFlag.TextWordWrap)
 
 
 class StatusStrip(QWidget):
@@ -133,9 +146,9 @@ class StatusStrip(QWidget):
         self.setAccessibleName("Status")
         self._cells = {caption: WordCell(caption) for caption in _CELLS}
         self._simulated = _label("simulated", "SIMULATED")
+        self._simulated.setFixedHeight(_TAG_PX)
         self._simulated.setToolTip("Every device of this observatory is simulated: nothing real moves")
-        self._site, self._site_name = QLabel(), ""
-        self._site.setFont(theme.font(theme.TEXT_PX, QFont.Weight.DemiBold))
+        self._site, self._site_name = QLabel(wordWrap=True), ""
         self._numbers = {name: _number() for name in ("UTC", "LST", "Sun", "Moon")}
         self._heights: list[QLabel] = []
         self._alarms = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
@@ -220,27 +233,32 @@ class StatusStrip(QWidget):
             label.setFixedWidth(62 if place < 2 else 48)
             label.setToolTip(tip)
             self._heights += [caption, label] if place >= 2 else []
+            caption.setContentsMargins(theme.NEAR_PX if place >= 2 else 0, 0, 0, 0)
             grid.addWidget(caption, place % 2, place // 2 * 2)
             grid.addWidget(label, place % 2, place // 2 * 2 + 1)
         return grid
 
     def _show_alarms(self, count: int) -> None:
         self._alarms.setText(f"{count} alarm{'' if count == 1 else 's'}" if count else "no alarm")
-        role = "alarm" if count else "small"
-        if self._alarms.property("role") != role:
-            self._alarms.setProperty("role", role)
-            self._alarms.style().polish(self._alarms)
+        set_role(self._alarms, "alarm" if count else "small")
         self._alarms.setToolTip("Alarms that nobody acknowledged yet" if count else "Nothing wants you")
 
     def _elide_site(self) -> None:
         width = _SITE_PX if self.width() < _ROOMY_PX else 2 * _SITE_PX
         self._site.setFixedWidth(width)
-        metrics = self._site.fontMetrics()
-        self._site.setText(metrics.elidedText(self._site_name, Qt.TextElideMode.ElideRight, width))
+        large, small = (theme.font(size, QFont.Weight.DemiBold) for size in (theme.TEXT_PX, theme.LABEL_PX))
+        fits = QFontMetrics(large).horizontalAdvance(self._site_name) <= width
+        self._site.setStyleSheet("" if fits else f"font-size: {theme.LABEL_PX}px;")  # a style sheet wins over fonts
+        most_px = width if fits else 2 * width - theme.WIDE_PX  # a line ends with a word
+        metrics = QFontMetrics(large if fits else small)
+        self._site.setFont(large if fits else small)
+        self._site.setText(metrics.elidedText(self._site_name, Qt.TextElideMode.ElideRight, most_px))
         self._site.setToolTip(self._site_name)
 
 
 _SITE_PX = 116
+#: Leaves two lines for the site below it.
+_TAG_PX = 19
 _ALARMS_PX = 72
 
 

@@ -9,11 +9,16 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QWidget
 
 from app.widgets import theme
+from app.widgets.roles import set_role
 
-_FIELD_PX = 280
+#: Labels are as wide in every form, so that the fields do not jump from one subject to the next.
+LABEL_PX = 148
+_FIELD_PX, _NUMBER_PX = 280, 112
+#: High enough for a marked field, so that nothing moves when one is marked.
+_ROW_PX = 34
 #: Endings of names, the longest first, and how their units are written.
 _UNITS = {
     "e_per_adu": "e⁻/adu",
@@ -64,7 +69,8 @@ class TableForm(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(theme.GAP_PX)
         self._grid.setVerticalSpacing(theme.NEAR_PX)
-        self._grid.setColumnStretch(3, 1)
+        self._grid.setColumnMinimumWidth(0, LABEL_PX)
+        self._grid.setColumnStretch(2, 1)
         for row, name in enumerate(names):
             self._add(row, name)
 
@@ -127,7 +133,7 @@ class TableForm(QWidget):
             default = _text(field.get_default())
             default = "not set" if is_optional or not default else f"{default} by default"
             editor = QLineEdit(placeholderText=default)
-            editor.setFixedWidth(_FIELD_PX)
+            editor.setFixedWidth(_NUMBER_PX if _is_number(field.annotation) else _FIELD_PX)
             editor.textEdited.connect(self._check_and_tell)
         label = QLabel(text)
         label.setBuddy(editor)
@@ -137,9 +143,19 @@ class TableForm(QWidget):
         units = QLabel(unit)
         for dim in (units, sentence):
             dim.setProperty("role", "dim")
-        units.setMinimumWidth(36)
-        for column, part in enumerate((label, editor, units, sentence)):
+        field_and_unit = QWidget()
+        field_and_unit.setFixedWidth(_FIELD_PX)
+        line = QHBoxLayout(field_and_unit)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(theme.NEAR_PX)
+        line.addWidget(editor)
+        line.addWidget(units, 1)
+        units.setVisible(bool(unit))
+        if not unit:
+            line.addStretch()
+        for column, part in enumerate((label, field_and_unit, sentence)):
             self._grid.addWidget(part, row, column, Qt.AlignmentFlag.AlignVCenter)
+        self._grid.setRowMinimumHeight(row, _ROW_PX)
         self._editors[name], self._sentences[name] = editor, sentence
 
     def _check_and_tell(self) -> None:
@@ -156,9 +172,8 @@ class TableForm(QWidget):
             editor.setAccessibleDescription(text)
             if editor.property("fault") != (fault is not None):
                 editor.setProperty("fault", fault is not None)
-                label.setProperty("role", "attention" if fault else "dim")
-                for part in (editor, label):
-                    part.style().polish(part)
+                set_role(label, "attention" if fault else "dim")
+                editor.style().polish(editor)
 
     def _typed(self) -> dict[str, Any]:
         """What stands in the fields; empty ones are left to their defaults."""
@@ -184,6 +199,11 @@ def fields_of(model: type[BaseModel], *without: str) -> tuple[str, ...]:
         for name, field in model.model_fields.items()
         if name not in without and SecretStr not in (field.annotation, *get_args(field.annotation))
     )
+
+
+def _is_number(annotation: Any) -> bool:
+    """Whether a field holds a number, by itself or in an ``Annotated`` or optional type."""
+    return annotation in (int, float) or any(_is_number(part) for part in get_args(annotation))
 
 
 def _spoken(name: str) -> str:

@@ -244,7 +244,7 @@ class _CellDelegate(QStyledItemDelegate, Generic[T]):
         text, tone = column.text(value), column.tone(value)
         if not text:
             return
-        font, metrics = _font(tone in (Tone.ATTENTION, Tone.ALARM))
+        font, metrics = cell_font(theme.TEXT_PX, is_loud=tone in (Tone.ATTENTION, Tone.ALARM))
         room = option.rect.adjusted(theme.NEAR_PX, 0, -theme.NEAR_PX, 0)
         cut = Qt.TextElideMode.ElideMiddle if column.is_cut_in_middle else Qt.TextElideMode.ElideRight
         shown = metrics.elidedText(text, cut, room.width())
@@ -262,9 +262,9 @@ class _CellDelegate(QStyledItemDelegate, Generic[T]):
 
 
 @cache
-def _font(is_loud: bool) -> tuple[QFont, QFontMetrics]:
-    """The fonts of cells, made once: the same in every theme."""
-    font = theme.font(theme.TEXT_PX, QFont.Weight.DemiBold if is_loud else QFont.Weight.Normal)
+def cell_font(size_px: int, *, is_loud: bool = False) -> tuple[QFont, QFontMetrics]:
+    """A font of what is painted often, made once: it is the same in every theme."""
+    font = theme.font(size_px, QFont.Weight.DemiBold if is_loud else QFont.Weight.Normal)
     return font, QFontMetrics(font)
 
 

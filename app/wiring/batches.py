@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QSize
+from PySide6.QtGui import QKeySequence, QShortcut
 
 from app.controllers.batch_thread import BatchThread
 from app.controllers.batches import BatchesController
@@ -59,14 +60,21 @@ def connect_batches(
     shown: list[tuple[StripItem, ...]] = [()]
 
     def fill_strip(story: BatchStory) -> None:
-        items = tuple(StripItem(card.path, card.title, card.fwhm) for card in story.products)
+        items = tuple(StripItem(card.path, card.title, f"FWHM {card.fwhm}" if card.fwhm else "") for card in story.products)
         if items != shown[-1]:
             shown[-1] = items
             panel.frames.set_items(items)
 
     def watch(title: str) -> None:
         batches.set_watching(title in (page.TITLE, panel.night.TITLE))
+        if title == page.TITLE and not panel.window.rail.button(title).hasFocus():  # it came by keys, not by the rail
+            page.list.focus_table()
 
+    def choose_folder() -> None:
+        panel.window.show_page(page.TITLE)
+        page.choose_folder()
+
+    QShortcut(QKeySequence("Ctrl+Shift+N"), panel.window, choose_folder)  # a new batch, from any page
     page.frame_requested.connect(open_frame)
     page.compare_requested.connect(compare)
     page.log_requested.connect(show_log)

@@ -59,6 +59,7 @@ class Connections(QObject):
         self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._barriers: list[Future[None]] = []
         self._then: Callable[[], None] = _nothing
+        self._after_end: Callable[[], None] | None = None
         self._is_quitting = False
         self.bridge = LogBridge(observatory.log_records, self._sql, observatory.clock)
         logging.getLogger().addHandler(self.bridge.handler)
@@ -176,13 +177,17 @@ class Connections(QObject):
 
     def close(self, then: Callable[[], None]) -> None:
         """Stop the batch, then everything else, then call `then`; the window stays alive meanwhile."""
+        self._after_end = then
+        self.batch_thread.finished.connect(self._take_apart)  # before the stop: it may end at once
         self.batch_thread.stop()
         if not self.batch_thread.isRunning():
-            self._take_apart(then)
-            return
-        self.batch_thread.finished.connect(lambda: self._take_apart(then))
+            self._take_apart()
 
-    def _take_apart(self, then: Callable[[], None]) -> None:
+    def _take_apart(self) -> None:
+        """Once, whoever calls first."""
+        then, self._after_end = self._after_end, None
+        if then is None:
+            return
         for controller in (self.orders, self.health, self.bridge):
             controller.stop()
         self.batches.close()

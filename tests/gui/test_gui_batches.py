@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, QRect, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QImage
 from PySide6.QtWidgets import QApplication, QLabel
 
@@ -27,6 +27,8 @@ from app.model.work_order import OrderState, parse_work_order
 from app.pipeline.events import Progress, StepStarted
 from app.widgets import theme
 from app.widgets.batches_page import BatchesPage
+from app.widgets.value_table import Column, ValueModel, ValueTable
+from tests.fakes import LaterExecutor
 
 AT = datetime(2026, 3, 15, 1, 0, tzinfo=UTC)
 NIGHT = BatchLine(2, "night", "/data/night", Status.DONE, night="2026-03-14", frames=12, warnings=3, errors=0)
@@ -193,6 +195,7 @@ def test_progress_is_told_in_words(told):
 def test_story_that_changes_keeps_place_and_choice_and_is_quick(qtbot, told):
     full = story(Status.RUNNING, lights=60)
     told.set_story(full)
+    told.story.products._grids[1][1].unfold()
     told.story.products.select(2)
     bar = told.story.verticalScrollBar()
     qtbot.waitUntil(lambda: bar.maximum() > 2000)
@@ -220,9 +223,10 @@ def test_what_is_read_stays_when_something_above_grows(qtbot, told):
     qtbot.waitUntil(lambda: bar.maximum() > 300)
     told.story.show_products()
     qtbot.waitUntil(lambda: bar.value() > 0)
-    offset = told.story._made.y() - bar.value()
+    before = told.story._made.y()
+    offset = before - bar.value()
     told.set_story(story(troubles=tuple(Trouble(Severity.ERROR, "s", (f"f{n}",), f"fault {n}") for n in range(8))))
-    qtbot.waitUntil(lambda: told.story._made.y() - bar.value() == offset and told.story._made.y() > 500)
+    qtbot.waitUntil(lambda: told.story._made.y() - bar.value() == offset and told.story._made.y() > before + 100)
 
 
 def test_product_opens_by_enter_and_compares_by_shift_enter(qtbot, told):
@@ -257,6 +261,7 @@ def test_thumbnails_are_asked_for_once_and_only_in_sight(qtbot, page):
     page.thumbnail_requested.connect(asked.append)
     page.set_lines((NIGHT,))
     page.set_story(story(lights=200))
+    page.story.products._grids[1][1].unfold()
     qtbot.waitUntil(lambda: page.story.verticalScrollBar().maximum() > 2000)
     page.story.show_products()
     qtbot.waitUntil(lambda: len(asked) > 2)
@@ -340,21 +345,6 @@ def test_nonsense_is_no_view(page, state):
     assert page.list.current == NIGHT
 
 
-class HandLane:
-    """Does what it is given when it is told to."""
-
-    def __init__(self):
-        self.works = []
-
-    def submit(self, work, *arguments):
-        self.works.append((work, arguments))
-
-    def run(self):
-        works, self.works = self.works, []
-        for work, arguments in works:
-            work(*arguments)
-
-
 @pytest.fixture
 def observatory():
     with open_observatory() as opened:
@@ -363,7 +353,7 @@ def observatory():
 
 @pytest.fixture
 def lane():
-    return HandLane()
+    return LaterExecutor()
 
 
 @pytest.fixture
@@ -380,8 +370,7 @@ def test_answer_to_an_outdated_question_is_dropped(controller, observatory, lane
     controller.story_changed.connect(lambda told: stories.append(told.batch.key))
     controller.open_story(first)
     controller.open_story(second)
-    lane.run()
-    lane.run()
+    lane.work()
     assert stories == [second]
 
 
@@ -390,14 +379,12 @@ def test_orders_are_submitted_under_the_name_of_the_operator(controller, observa
     controller.accepted.connect(accepted_orders.append)
     controller.lines_changed.connect(lines.append)
     controller.run(str(tmp_path))
-    lane.run()
-    lane.run()
+    lane.work()
     (stored,) = accepted_orders
     assert (stored.order.user, stored.order.url, stored.state) == ("ada", str(tmp_path), OrderState.WAITING)
     assert [(line.key, line.name, line.status) for line in lines[-1]] == [(0, tmp_path.name, Status.WAITING)]
     controller.cancel_order(stored.name)
-    lane.run()
-    lane.run()
+    lane.work()
     assert lines[-1] == ()
 
 
@@ -405,7 +392,7 @@ def test_batch_run_by_a_command_elsewhere_cannot_be_cancelled_here(qtbot, contro
     key = observatory.batches.open_batch(str(tmp_path), tmp_path).key
     with qtbot.waitSignal(controller.refused) as refusal:
         controller.cancel(key)
-        lane.run()
+        lane.work()
     assert "stop it there" in refusal.args[0]
 
 
@@ -413,7 +400,7 @@ def test_batch_run_by_a_command_elsewhere_cannot_be_cancelled_here(qtbot, contro
 def test_relative_folder_is_refused_with_a_sentence(qtbot, controller, lane):
     with qtbot.waitSignal(controller.refused) as refusal:
         controller.run("night")
-        lane.run()
+        lane.work()
     assert "absolute path" in refusal.args[0]
 
 
@@ -424,24 +411,24 @@ def test_failure_is_told_and_the_next_success_too(qtbot, controller, observatory
 
     with qtbot.waitSignal(controller.lines_changed):
         controller.look()
-        lane.run()
-    good = controller._batches
-    controller._batches = Broken()
+        lane.work()
+    good = controller._stories._batches
+    controller._stories._batches = Broken()
     with qtbot.waitSignal(controller.failed) as failure:
         controller.look()
-        lane.run()
+        lane.work()
     assert failure.args == ["the database is locked"]
-    controller._batches = good
+    controller._stories._batches = good
     with qtbot.waitSignal(controller.lines_changed):
         controller.look()
-        lane.run()
+        lane.work()
 
 
 def test_events_reach_the_story_between_readings(qtbot, controller, observatory, lane, tmp_path):
     opened = observatory.batches.open_batch(str(tmp_path), tmp_path)
     observatory.batches.set_status(opened.key, Status.RUNNING)
     controller.open_story(opened.key)
-    lane.run()
+    lane.work()
     controller.set_started(accepted(str(tmp_path)), opened)
     controller.set_event(StepStarted("astrometry", 6, 8))
     with qtbot.waitSignal(controller.story_changed) as told_now:
@@ -449,3 +436,101 @@ def test_events_reach_the_story_between_readings(qtbot, controller, observatory,
     (line,) = told_now.args[0].steps
     assert (line.title, line.done, line.total, line.what) == ("Astrometry", 2, 5, "light_2.fits")
     assert told_now.args[0].more_steps == 7
+
+
+def shown_order(view):
+    parts = {"found": view._found, "steps": view._done, "products": view._made}
+    return sorted(parts, key=lambda name: parts[name].y())
+
+
+@pytest.mark.parametrize(
+    ("status", "order"),
+    [
+        (Status.DONE, ["products", "found", "steps"]),
+        (Status.DONE_WITH_PROBLEMS, ["products", "found", "steps"]),
+        (Status.RUNNING, ["steps", "found", "products"]),
+        (Status.FAILED, ["found", "steps", "products"]),
+    ],
+)
+def test_what_is_looked_for_stands_first(told, status, order):
+    told.set_story(story(status))
+    QApplication.processEvents()
+    assert shown_order(told.story) == order
+    assert told.story._faults.y() < told.story._found.y()
+
+
+def test_result_of_a_batch_is_told_in_one_sentence(told):
+    assert "1 stack, 3 lights and 1 master of 3 frames, in 1.0 s" in labels(told)
+    told.set_story(story(Status.RUNNING))
+    assert "1 stack, 3 lights" not in labels(told)
+
+
+def test_many_lights_are_folded_until_all_are_wished_for_and_come_in_turns(qtbot, told):
+    told.set_story(story(lights=100))
+    lights = told.story.products._grids[1][1]
+    qtbot.waitUntil(lambda: not lights._adding.isActive())
+    folded = lights.cards.rowCount()
+    assert 4 <= folded <= 20
+    assert lights.more.text() == "Show all 100 lights"
+    lights.more.click()
+    assert lights.cards.rowCount() < 100
+    qtbot.waitUntil(lambda: lights.cards.rowCount() == 100)
+    assert not lights.more.isVisible()
+    told.set_story(story(lights=101))
+    assert lights.cards.rowCount() == 101  # what is unfolded stays so
+    told.set_lines((NIGHT, OLD))
+    told.select_batch(1)
+    told.set_story(story(lights=100, batch=batch(key=1)))
+    qtbot.waitUntil(lambda: lights.cards.rowCount() == folded)
+
+
+def test_folded_light_is_found_by_its_key(qtbot, told):
+    told.set_story(story(lights=100))
+    assert told.story.products.select(77)
+    assert told.story.products.current.key == 77
+
+
+def test_picture_fills_its_card(qtbot, told):
+    wide = QImage(320, 240, QImage.Format.Format_Grayscale8)
+    wide.fill(Qt.GlobalColor.white)
+    told.set_thumbnail(Path("/products/night/light_stack_100.fits"), wide)
+    stacks = told.story.products._grids[0][1]
+    QApplication.processEvents()
+    image = stacks.viewport().grab().toImage()
+    rect = stacks.visualRect(stacks.cards.index(0, 0))
+    row = [image.pixelColor(x, rect.top() + 60).lightness() > 240 for x in range(rect.left(), rect.right() - 7)]
+    assert sum(not lit for lit in row) <= 2
+
+
+def lit_columns(image, ground):
+    return [x for x in range(image.width()) if any(image.pixel(x, y) != ground for y in range(4, image.height() - 6))]
+
+
+def test_cells_stand_below_their_titles(qtbot, look):
+    theme.apply(look, "dark")
+    columns = (Column("HHH", lambda text: text, 200), Column("HHH", lambda text: text, 200, is_number=True))
+    table = ValueTable(ValueModel(columns, lambda text: text), "Test")
+    qtbot.addWidget(table)
+    table.values.set_values(("HHH",))
+    table.resize(420, 100)
+    table.show()
+    ground = theme.current().color("panel").rgb()
+    places = []
+    for part, height in ((table.horizontalHeader().viewport(), 20), (table.viewport(), theme.ROW_PX)):
+        lit = lit_columns(part.grab(QRect(0, 0, 400, height)).toImage(), ground)
+        left = [x for x in lit if x < 200]
+        places.append((min(left), max(lit)))
+    assert places[0] == pytest.approx(places[1], abs=1)
+
+
+def test_name_is_told_without_the_date_that_stands_beside_it(page):
+    page.set_lines((replace(NIGHT, name="2026-03-14_field_7"), replace(OLD, name="2025-01-01")))
+    table = page.list._table.values
+    assert [table.index(row, 1).data() for row in (0, 1)] == ["field_7", "2025-01-01"]
+    assert table.index(0, 1).data(Qt.ItemDataRole.ToolTipRole).startswith("2026-03-14_field_7, from")
+
+
+def test_problems_are_counted_in_the_list(page):
+    page.set_lines((replace(NIGHT, status=Status.DONE_WITH_PROBLEMS), OLD))
+    table = page.list._table.values
+    assert [table.index(row, 2).data() for row in (0, 1)] == ["3 problems", "FAILED"]

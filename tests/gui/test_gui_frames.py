@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
-from PySide6.QtCore import QPoint, QPointF, QSize, Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt
 from PySide6.QtGui import QImage, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
@@ -20,22 +20,7 @@ from app.widgets.cursor_line import value_text
 from app.widgets.film_strip import StripItem
 from app.widgets.frame_viewer import FrameViewer, themed
 from app.widgets.frames_page import FramesPage, Mode
-
-
-class Later:
-    """An executor whose work is done when the test says so."""
-
-    def __init__(self):
-        self.waiting = []
-
-    def submit(self, function, *arguments):
-        self.waiting.append((function, arguments))
-        return Future()
-
-    def work(self):
-        while self.waiting:
-            function, arguments = self.waiting.pop(0)
-            function(*arguments)
+from tests.fakes import LaterExecutor
 
 
 def written(path, rows=60, columns=80, level=1000.0, **cards):
@@ -105,7 +90,7 @@ def live(qtbot, page):
 
 
 def test_only_the_newest_view_is_drawn(tmp_path, qapp):
-    later = Later()
+    later = LaterExecutor()
     controller = FramesController(later)
     drawn = heard(controller.rendered)
     path = written(tmp_path / "a.fits")
@@ -120,7 +105,7 @@ def test_only_the_newest_view_is_drawn(tmp_path, qapp):
 
 
 def test_two_newest_wishes_to_open_are_kept_and_pictures_come_before_thumbnails(tmp_path, qapp):
-    later = Later()
+    later = LaterExecutor()
     controller = FramesController(later)
     told = []
     controller.opened.connect(lambda overview: told.append(overview.title))
@@ -138,7 +123,7 @@ def test_two_newest_wishes_to_open_are_kept_and_pictures_come_before_thumbnails(
 
 
 def test_failures_are_sentences_and_bugs_are_logged(tmp_path, qapp, monkeypatch, caplog):
-    later = Later()
+    later = LaterExecutor()
     controller = FramesController(later)
     failed, thumbnails = heard(controller.failed), heard(controller.thumbnail_ready)
     controller.open(tmp_path / "none.fits")
@@ -157,7 +142,7 @@ def test_failures_are_sentences_and_bugs_are_logged(tmp_path, qapp, monkeypatch,
 
 
 def test_a_closed_controller_says_nothing(tmp_path, qapp, monkeypatch):
-    later = Later()
+    later = LaterExecutor()
     controller = FramesController(later)
     told = heard(controller.opened)
     path = written(tmp_path / "a.fits")
@@ -175,7 +160,7 @@ def test_a_closed_controller_says_nothing(tmp_path, qapp, monkeypatch):
 
 
 def test_a_frame_zoomed_out_is_drawn_again_when_its_coarser_copies_are_there(tmp_path, qapp):
-    later = Later()
+    later = LaterExecutor()
     controller = FramesController(later)
     drawn = heard(controller.rendered)
     path = written(tmp_path / "a.fits", 400, 400)
@@ -507,7 +492,82 @@ def test_simulated_frames_say_so(tmp_path, page):
     path = written(tmp_path / "a.fits", SIMULATE=True)
     page.open(path)
     page.set_overview(overview_of(path))
-    assert page._simulated.isVisible()
+    shown = page.viewers[0].grab().toImage()
+    page.open(real := written(tmp_path / "b.fits"))
+    page.set_overview(overview_of(real))
+    assert shown != page.viewers[0].grab().toImage()
+
+
+def test_marks_lie_on_the_frame_and_not_beside_it(qtbot, tmp_path):
+    viewer = FrameViewer()
+    qtbot.addWidget(viewer)
+    viewer.resize(900, 400)
+    path = written(tmp_path / "a.fits", 80, 80, SIMULATE=True, CTYPE1="RA---TAN", CTYPE2="DEC--TAN", CRVAL1=10.0,
+                   CRVAL2=20.0, CRPIX1=40.0, CRPIX2=30.0, CDELT1=-1e-3, CDELT2=1e-3)  # fmt: skip
+    viewer.show_frame(overview_of(path), (900.0, 1100.0, Stretch.ASINH))
+    image = viewer.grab().toImage()
+    ground = theme.current().color("background").rgb()
+    lit = {x for x in range(900) for y in range(400) if image.pixel(x, y) != ground}
+    assert 250 <= min(lit) < 290  # the frame lies from 250 to 650
+    assert 600 < max(lit) <= 650
+
+
+def test_two_frames_fit_into_a_small_window_also_when_they_cannot_be_shown(tmp_path, page):
+    page.compare(tmp_path / "a.fits", tmp_path / "b.fits")
+    for name in "ab":
+        page.set_failure(tmp_path / f"{name}.fits", "It is cut off: copy it again.")
+    assert page.minimumSizeHint().width() <= 1208
+
+
+def test_pixel_is_read_only_while_something_points_at_it(qtbot, tmp_path, page):
+    path = written(tmp_path / "a.fits")
+    page.open(path)
+    page.set_overview(overview_of(path))
+    assert page._cursor._hint.isVisible()
+    page.set_cursor(CursorReading(path, 3.0, 2.0, 1000.0, None))
+    assert not page._cursor._hint.isVisible()
+    asked = heard(page.cursor_asked)
+    QApplication.sendEvent(page.viewers[0], QEvent(QEvent.Type.Leave))
+    assert page._cursor._hint.isVisible()
+    assert not any(page._cursor.texts()[:3])
+    assert asked == []
+    qtbot.keyClicks(page.viewers[0], "c")
+    QApplication.sendEvent(page.viewers[0], QEvent(QEvent.Type.Leave))
+    assert [place for _, *place in asked] == [list(page.viewers[0].crosshair)] * 2
+
+
+def test_comment_of_a_card_is_read_below_the_table(qtbot, tmp_path, page):
+    path = tmp_path / "a.fits"
+    header = fits.Header([("EXPTIME", 60.0, "[s] exposure time of one frame")])
+    fits.PrimaryHDU(np.zeros((9, 9), np.float32), header).writeto(path)
+    page.open(path)
+    page.set_overview(overview_of(path))
+    page.focus_filter()
+    qtbot.keyClicks(page.header.filter, "exptime")
+    page.header.table.setCurrentIndex(page.header.model.index(0, 0))
+    assert page.header._whole.text() == "EXPTIME = 60.0 / [s] exposure time of one frame"
+    page.header.filter.setText("nothing")
+    assert "Choose a card" in page.header._whole.text()
+
+
+def test_keys_reach_a_frame_that_was_opened_from_elsewhere(qtbot, tmp_path, page):
+    path = written(tmp_path / "a.fits")
+    page.activateWindow()
+    qtbot.waitUntil(page.isActiveWindow)
+    page.open(path)
+    page.set_overview(overview_of(path))
+    assert page.viewers[0].hasFocus()
+    page.header.filter.setFocus()
+    page.set_overview(overview_of(path))  # it changed on disk
+    assert not page.viewers[0].hasFocus()
+
+
+def test_nothing_but_what_opens_a_frame_is_offered_before_there_is_one(tmp_path, page):
+    assert not page._beside.isVisible()
+    assert not page._fit.isVisible()
+    page.open(tmp_path / "a.fits")
+    assert page._beside.isVisible()
+    assert page._open.isVisible()
 
 
 def test_every_control_has_a_name_and_says_why_it_is_disabled(page):

@@ -17,7 +17,7 @@ from app.store.engine import open_database
 from app.store.log_records import LogRecords
 from app.widgets import theme
 from app.widgets.log_page import LogPage
-from app.widgets.log_table import MOST_ROWS, LogFilter, LogModel
+from app.widgets.log_table import MOST_ROWS, LogFilter, LogModel, level_text, source_text
 from tests.fakes import FakeClock
 
 NOW = datetime(2026, 3, 14, 20, 0, tzinfo=UTC)
@@ -79,7 +79,8 @@ def test_filters_by_level_words_source_and_batch(qtbot):
     for chosen, lines in (
         (LogFilter(level=logging.WARNING), ["Dome NOT read", "line 4"]),
         (LogFilter(text="read not"), ["Dome NOT read"]),
-        (LogFilter(source="app.services.dome"), ["Dome NOT read", "line 3"]),
+        (LogFilter(source="dome"), ["Dome NOT read", "line 3"]),
+        (LogFilter(text="app.services.dome_old"), ["line 2"]),
         (LogFilter(batch=2), ["line 3", "line 4"]),
         (LogFilter(text="zebra"), []),
         (LogFilter(), ["Dome NOT read", "line 2", "line 3", "line 4"]),
@@ -87,6 +88,49 @@ def test_filters_by_level_words_source_and_batch(qtbot):
         with qtbot.waitSignal(model.filtered):
             model.set_filter(chosen)
         assert messages(model) == lines
+
+
+@pytest.mark.parametrize(
+    ("logger", "word"),
+    [
+        ("app.services.front_desk", "front desk"),
+        ("app.services.http_api", "HTTP"),
+        ("app.services.alerts", "mail"),
+        ("app.pipeline.products", "pipeline"),
+        ("app.store.engine", "database"),
+        ("app.controllers.loop_watch", "window"),
+        ("app", "app"),
+        ("front desk", "front desk"),
+    ],
+)
+def test_sources_are_named_in_the_operator_s_words(logger, word):
+    assert source_text(logger) == word
+
+
+def test_only_errors_are_written_in_capitals():
+    assert [level_text(level) for level in (20, 30, 40)] == ["info", "warning", "ERROR"]
+
+
+def test_one_choice_of_source_shows_all_its_loggers(page, qtbot):
+    page.add_entries([entry(1, source="app.pipeline.step"), entry(2), entry(3, source="app.pipeline.products")])
+    assert [page._source.itemText(row) for row in range(page._source.count())] == ["All sources", "dome", "pipeline"]
+    page._source.setCurrentIndex(2)
+    is_filtered(qtbot, page)
+    assert messages(page._model) == ["line 1", "line 3"]
+    again = LogPage()
+    qtbot.addWidget(again)
+    again.restore_view(page.view_state() | {"source": "app.pipeline.step"})  # as an older view has it
+    assert again.view_state()["source"] == "pipeline"
+
+
+def test_records_have_the_room_that_no_selected_record_needs(page, qapp):
+    page.add_entries([entry(n) for n in range(300)])
+    qapp.processEvents()
+    assert page._stack.height() > 0.66 * page.height()
+    assert not page._full.isVisible()
+    page._table.selectRow(299)
+    assert page._full.isVisible()
+    assert "dome (app.services.dome)" in page._what.text()
 
 
 def test_records_that_come_while_filtering_are_neither_lost_nor_doubled(qtbot):

@@ -342,7 +342,7 @@ class TestStates:
         page.set_orders(lines(stored(1)))
         page.set_failure("The database is locked by another program", 12.0)
         assert page._stale.isVisible()
-        assert page._stale.text() == "As of 12 s ago: The database is locked by another program"
+        assert page._stale.text == "As of 12 s ago: The database is locked by another program"
         assert shown(page) == ["ada/1"]
         page.set_recovered()
         assert not page._stale.isVisible()

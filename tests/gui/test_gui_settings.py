@@ -159,12 +159,12 @@ def test_discover_choose_test_save(page, qtbot):
     qtbot.mouseClick(form.chosen["dome"].test, Qt.MouseButton.LeftButton)
     assert page.tested == [("dome", "192.168.1.20:11111", 1)]
     page.show_result("dome", "Baader 3.5 m answers", True)
-    assert form.chosen["dome"].result.text() == "Baader 3.5 m answers"
+    assert form.chosen["dome"].result.text() == "✓ Baader 3.5 m answers"
     qtbot.mouseClick(form._save, Qt.MouseButton.LeftButton)
     assert page.saved[0]["dome"] == {"server": "192.168.1.20:11111", "device": 1}
     assert page.saved[0]["mount"] == {"server": None, "device": 0}
     page.show_result("save", "Saved", True)
-    assert form._saved.text() == "Saved"
+    assert form._saved.text() == "✓ Saved"
 
 
 def test_device_of_another_kind_is_refused_with_a_sentence(page, qtbot):

@@ -17,7 +17,9 @@ from aiosmtpd.controller import Controller
 
 from app.bootstrap.observatory import SETTINGS_VARIABLE, open_observatory, settings_of
 from app.commands.console import mails
-from app.services.alerts import deliver_due
+from app.model.errors import ObservatoryError
+from app.model.settings import Mail
+from app.services.alerts import deliver_due, try_account
 from app.store.engine import open_database
 from app.store.outbox import Outbox
 from tests.builders import small_night
@@ -101,3 +103,14 @@ def test_no_mail_piles_up_without_a_host(home: Home, monkeypatch: pytest.MonkeyP
         with mails(observatory):
             logging.getLogger("app").error("nobody reads this")
         assert observatory.outbox.waiting_count() == 0
+
+
+def test_account_is_tried_without_a_mail(server: Postbox, port: int) -> None:
+    assert try_account(Mail(host="127.0.0.1", port=port)) == f"127.0.0.1:{port} answers (250); no mail was sent"
+    assert server.mails == []
+
+
+@pytest.mark.parametrize(("host", "says"), [(None, "No mail server is set"), ("127.0.0.1", "takes no mail")])
+def test_account_without_a_server_says_what_to_do(host: str | None, says: str, port: int) -> None:
+    with pytest.raises(ObservatoryError, match=says):
+        try_account(Mail(host=host, port=port))

@@ -448,7 +448,7 @@ def test_few_frames_and_warm_camera_are_warned_of(bench: Bench, tmp_path: Path) 
     assert status is Status.DONE_WITH_PROBLEMS
     problems = [problem for step in bench.store.steps(batch.key) for problem in step.problems]
     assert {problem.severity for problem in problems} == {Severity.WARNING}
-    assert any("of 2 frame(s)" in problem.message for problem in problems)
+    assert any("of 2 frames" in problem.message for problem in problems)
     assert any("-10.0 to -5.0 degC" in problem.message for problem in problems)
 
 

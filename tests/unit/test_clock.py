@@ -30,9 +30,9 @@ def test_a_picture_stands_still(monkeypatch):
 def test_children_share_the_night(monkeypatch):
     monkeypatch.setenv(NIGHT_VARIABLE, "")
     begin_night(NIGHT)
-    mine, childs = sky_clock(), sky_clock()
-    assert timedelta(0) <= mine.utc() - NIGHT < timedelta(seconds=5)
-    assert abs(childs.utc() - mine.utc()) < timedelta(seconds=1)
+    own, of_child = sky_clock(), sky_clock()
+    assert timedelta(0) <= own.utc() - NIGHT < timedelta(seconds=5)
+    assert abs(of_child.utc() - own.utc()) < timedelta(seconds=1)
 
 
 def test_without_a_night_it_is_the_machines_clock(monkeypatch):

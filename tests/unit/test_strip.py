@@ -8,8 +8,9 @@ import pytest
 from app.model.dome import ClosedBy, DomeState, ShutterState
 from app.model.reading import NEVER_READ, Freshness, Reading
 from app.model.settings import Site
+from app.model.sky_verdict import SkyVerdict
 from app.model.strip import Severity, strip_values
-from app.model.surroundings import MountSample, SkyVerdict, Surroundings, Weather
+from app.model.surroundings import MountSample, Surroundings, Weather
 
 NOW_S = 1000.0
 SITE = Site(name="Calar Alto", latitude_deg=37.2, longitude_deg=-2.5, elevation_m=2168.0)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.model.dome import DeviceUnreachable, DomeRefused
+from app.model.dome import DeviceError, DeviceRefused, DeviceUnreachable
 from app.model.reading import Reading
 from app.model.settings import WeatherLimits
 from app.model.sky_verdict import sky_verdict
@@ -153,8 +153,24 @@ def test_stop_reaches_the_mount_though_its_reading_hangs():
 
 
 def test_stop_without_a_mount_says_so():
-    with pytest.raises(DomeRefused, match="name none"):
+    with pytest.raises(DeviceError, match="name none"):
         service().stop_mount().result(0.0)
+
+
+@pytest.mark.logs_warnings
+def test_stop_that_the_mount_refuses_is_in_the_log(caplog):
+    class Deaf(ScriptedSource):
+        def abort_slew(self):
+            raise DeviceRefused("it is parked")
+
+    async def run():
+        around = service(Deaf([TRACKING]))
+        with pytest.raises(DeviceRefused):
+            around.stop_mount().result(5.0)
+        await around.shut_down()
+
+    asyncio.run(run())
+    assert "STOP of the mount was not accepted: it is parked" in caplog.text
 
 
 def test_what_the_settings_do_not_name_is_not_there():

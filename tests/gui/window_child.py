@@ -1,0 +1,212 @@
+"""The real window under observation: starts as `cupola window` does, and obeys and answers in lines of JSON.
+
+On stdin one command in each line, such as ``{"do": "page", "title": "Log"}``; on stdout what happened. The window is
+none the wiser: a timer in its thread, an event filter for the first paint, and calls that an operator's clicks make.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QEvent, QObject, QSocketNotifier, Qt, QTimer
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QTableView
+
+from app import __main__ as program
+from app import gui
+
+TICK_MS = 10
+#: With ``--why`` every tick later than this is explained.
+_LATE_S = 0.03
+#: Packages that the first paint does not wait for.
+SLOW = ("alembic", "astropy", "ccdproc", "fastapi", "numba", "scipy", "sep", "sqlalchemy", "uvicorn")
+
+
+def say(**values: Any) -> None:
+    """Write one line."""
+    sys.stdout.write(json.dumps(values, default=str) + "\n")
+    sys.stdout.flush()
+
+
+class Ticks(QObject):
+    """A precise timer, and how late each of its ticks was; what the thread did meanwhile, by the system's counts."""
+
+    def __init__(self, parent: QObject, *, explains: bool) -> None:
+        super().__init__(parent)
+        self._timer = QTimer(self, timerType=Qt.TimerType.PreciseTimer, interval=TICK_MS)
+        self._timer.timeout.connect(self._tick)
+        self._thread = threading.get_ident()
+        self._schedule = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
+        self._explains = explains
+        self._seen: list[str] = []
+        self._collected_s = 0.0
+        self.begin()
+        self._timer.start()
+        if explains:
+            gc.callbacks.append(self._count_collection)
+            threading.Thread(target=self._watch, name="why", daemon=True).start()
+
+    def begin(self) -> None:
+        """Forget what was; the next tick counts."""
+        self.late_s: list[float] = []
+        self.worst: list[dict[str, Any]] = []
+        self._last_s, self._last = time.perf_counter(), self._counts()
+
+    def summary(self) -> dict[str, Any]:
+        """Milliseconds of lateness."""
+        ordered = sorted(self.late_s)
+        parts = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+        found = {name: ordered[int(part * (len(ordered) - 1))] * 1e3 for name, part in parts.items()}
+        return {"ticks": len(ordered), **found, "max": ordered[-1] * 1e3, "worst": self.worst}
+
+    def _tick(self) -> None:
+        now_s = time.perf_counter()
+        late_s = max(0.0, now_s - self._last_s - TICK_MS / 1e3)
+        self.late_s.append(late_s)
+        if self._explains:
+            counts = self._counts()
+            if late_s > _LATE_S:
+                self._explain(late_s, counts)
+            self._last, self._seen, self._collected_s = counts, [], 0.0
+        self._last_s = now_s
+
+    def _counts(self) -> tuple[float, float]:
+        """Seconds on a processor, and seconds of waiting for one."""
+        if not self._explains:
+            return 0.0, 0.0
+        on_s, waited_s, _ = self._schedule.read_text().split()
+        return int(on_s) / 1e9, int(waited_s) / 1e9
+
+    def _explain(self, late_s: float, counts: tuple[float, float]) -> None:
+        worked, waited = (now - before for now, before in zip(counts, self._last, strict=True))
+        ms = {"late": late_s, "worked": worked, "waited": waited, "collected": self._collected_s}
+        self.worst.append({**{name: round(s * 1e3, 1) for name, s in ms.items()}, "seen": self._seen})
+        self.worst = sorted(self.worst, key=lambda one: -one["late"])[:25]
+
+    def _count_collection(self, phase: str, _: dict[str, int]) -> None:
+        if threading.get_ident() == self._thread:
+            now_s = time.perf_counter()
+            self._collected_s += now_s if phase == "stop" else -now_s
+
+    def _watch(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(0.01):
+            if time.perf_counter() - self._last_s < _LATE_S:
+                continue
+            names = {thread.ident: thread.name for thread in threading.enumerate()}
+            for ident, frame in sys._current_frames().items():
+                if ident != threading.get_ident():
+                    here = traceback.extract_stack(frame)[-5 if ident == self._thread else -2 :]
+                    where = " < ".join(f"{Path(one.filename).stem}:{one.lineno} {one.name}" for one in reversed(here))
+                    self._seen.append(f"{'GUI' if ident == self._thread else names.get(ident)}: {where}")
+
+
+class WatchedSession(gui.Session):
+    """The session of the window, with somebody at its controls."""
+
+    def show(self) -> None:
+        self._ticks = Ticks(self, explains="--why" in OPTIONS)
+        self._commands = b""
+        self._notifier = QSocketNotifier(sys.stdin.fileno(), QSocketNotifier.Type.Read, self)
+        self._notifier.activated.connect(self._obey)
+        self.panel.window.installEventFilter(self)
+        self.connected.connect(self._tell_connected)
+        super().show()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        if event.type() is QEvent.Type.Paint:
+            watched.removeEventFilter(self)
+            QTimer.singleShot(0, self._tell_painted)  # when the children are painted, too
+        return super().eventFilter(watched, event)
+
+    def _tell_painted(self) -> None:
+        say(painted_s=time.monotonic(), cpu_s=time.process_time(), imported=[name for name in SLOW if name in sys.modules])
+
+    def _tell_connected(self) -> None:
+        connections = self.connections
+        say(connected_s=time.monotonic(), front_desk=connections._station.http and connections._station.http.address)
+        connections.batch_thread.order_started.connect(lambda stored, batch: say(started=stored.name, batch=batch.key))
+        connections.batch_thread.progressed.connect(lambda event: say(event=repr(event)))
+        connections.batch_thread.order_ended.connect(lambda stored: say(ended=stored.name, state=stored.state))
+        connections.batch_thread.order_put_off.connect(lambda stored: say(put_off=stored.name))
+
+    def _obey(self) -> None:
+        received = os.read(sys.stdin.fileno(), 65536)
+        if not received:
+            self._notifier.setEnabled(False)
+        *lines, self._commands = (self._commands + received).split(b"\n")
+        for line in lines:
+            command = json.loads(line)
+            getattr(self, f"do_{command.pop('do')}")(**command)
+
+    def do_page(self, title: str) -> None:
+        self.panel.window.show_page(title)
+        say(page=self.panel.window.page)
+
+    def do_begin(self) -> None:
+        self._ticks.begin()
+        say(begun=True)
+
+    def do_lateness(self) -> None:
+        say(lateness=self._ticks.summary())
+
+    def do_state(self) -> None:
+        batch = self.panel.batches.list.current
+        top = self.panel.log.view_state()["top"]
+        table = self.panel.log.findChild(QTableView)
+        row = table.verticalScrollBar().value()
+        orders = self.panel.orders._model
+        model = table.model()
+        say(
+            state={
+                "page": self.panel.window.page,
+                "batch": batch and batch.name,
+                "orders": [[line.stored.name, line.stored.state] for line in orders.lines],
+                "top": top,
+                "records": model.rowCount(),
+                "top_text": [model.index(row, column).data() for column in (0, 4)] if row < model.rowCount() else None,
+                "asks": self.panel.question.isVisible(),
+                "sentence": self.panel.question._sentence.text(),
+            }
+        )
+
+    def do_scroll_log(self, row: int) -> None:
+        self.panel.log.findChild(QTableView).verticalScrollBar().setValue(row)
+        say(scrolled=self.panel.log.view_state()["top"])
+
+    def do_select_batch(self, name: str) -> None:
+        self.panel.batches.select_batch(name)
+        say(selected=name)
+
+    def do_close(self) -> None:
+        """As the window's own button does."""
+        say(closing_s=time.monotonic())
+        self.panel.window.close()
+
+    def do_answer(self, button: str) -> None:
+        """Answer the question about the dome; "leave" is held, with a real press of the mouse."""
+        question = self.panel.question
+        if button == "leave":
+            QTest.mousePress(question._leave, Qt.MouseButton.LeftButton)
+        else:
+            {"stay": question._stay, "close": question._close}[button].click()
+        say(answered=button, at_s=time.monotonic())
+
+
+OPTIONS = sys.argv[1:]
+
+if __name__ == "__main__":
+    faulthandler.register(signal.SIGUSR1)  # for whoever wonders where it hangs
+    gui.Session = WatchedSession  # type: ignore[misc]
+    sys.argv = ["cupola", "window"]
+    program.main()
