@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import PurePath
 from statistics import median
 
 from app.model.order_life import StoredOrder
 from app.model.schedule import LOWEST_ALTITUDE_DEG, Span, night_of, window_of
 from app.model.settings import Site
+from app.model.wording import declination_text, right_ascension_text
 from app.model.work_order import OrderState
 
 #: How long an order takes is asked of the newest that were done.
@@ -139,3 +141,14 @@ def _problems_text(one: StoredOrder) -> str:
         return ""
     message = str(problems[0].get("message", ""))
     return message if len(problems) == 1 else f"{len(problems)} problems, the first: {message}"
+
+
+def target_text(stored: StoredOrder) -> str:
+    """What an order is about: its batch, the last part of its folder, or its position."""
+    order = stored.order
+    if order.ra_deg is not None and order.dec_deg is not None:
+        name = order.payload.get("target") or order.payload.get("object") or order.payload.get("name")
+        if isinstance(name, str) and name.strip():
+            return name.strip()
+        return f"{right_ascension_text(order.ra_deg)}  {declination_text(order.dec_deg)}"
+    return order.batch or PurePath(order.url or "").name or order.url or ""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.model.order_queue import OrderLine, target_text
+from app.model.work_order import OrderState
+
 
 @dataclass(frozen=True, slots=True)
 class QueueItem:
@@ -31,3 +34,23 @@ class QueueItem:
     why: str = ""
     progress: tuple[int, int] | None = None
     key: str = ""
+
+
+def queue_of(lines: tuple[OrderLine, ...]) -> tuple[QueueItem | None, tuple[QueueItem, ...]]:
+    """What runs, and what comes next: the Processor's queue in its order, then observations by priority."""
+    running = [line for line in lines if line.stored.state in (OrderState.RUNNING, OrderState.CANCELLING)]
+    waiting = [line for line in lines if line.stored.state in (OrderState.WAITING, OrderState.HELD)]
+    waiting.sort(key=_rank)
+    return (_item(running[0]) if running else None), tuple(map(_item, waiting))
+
+
+def _rank(line: OrderLine) -> tuple[bool, float, float]:
+    """Held orders last; those with a place by it, the others by priority."""
+    place = float("inf") if line.place is None else float(line.place)
+    return line.stored.state is OrderState.HELD, place, -(line.stored.order.priority or 0.0)
+
+
+def _item(line: OrderLine) -> QueueItem:
+    stored = line.stored
+    what = str(stored.order.request).replace("_", " ")
+    return QueueItem(target_text(stored), what, str(stored.state), line.reason, key=stored.name)

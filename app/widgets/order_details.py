@@ -24,14 +24,14 @@ from PySide6.QtWidgets import (
 
 from app.model import wording
 from app.model.order_life import ENDED, NOT_BEGUN
-from app.model.order_queue import OrderLine
+from app.model.order_queue import OrderLine, target_text
 from app.model.schedule import LOWEST_ALTITUDE_DEG, NIGHT_SUN_ALTITUDE_DEG, Span, priority_terms
 from app.model.settings import Site
 from app.model.work_order import OrderState, WorkOrder
 from app.widgets import theme
 from app.widgets.altitude_plot import AltitudePlot
 from app.widgets.hold_button import HoldButton
-from app.widgets.order_table import REQUEST_WORDS, STATE_WORDS, OrderProgress, paint_state, target_text
+from app.widgets.order_table import REQUEST_WORDS, STATE_WORDS, OrderProgress, paint_state
 
 #: The first column of facts is as wide everywhere, so that the values stand below one another.
 _NAME_PX = 64
@@ -93,7 +93,8 @@ class Facts(QWidget):
             name, value = _label("", "dim"), _label("", "")
             value.setWordWrap(True)
             value.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-            self._grid.addWidget(name, len(self._labels) + 1, 0, Qt.AlignmentFlag.AlignTop)
+            name.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+            self._grid.addWidget(name, len(self._labels) + 1, 0)
             self._grid.addWidget(value, len(self._labels) + 1, 1)
             self._labels.append((name, value))
         for number, (name, value) in enumerate(self._labels):
@@ -261,6 +262,7 @@ class OrderDetails(QWidget):
         column.addStretch(1)
         self._body.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._body.setWidget(content)
+        self._body.setProperty("focusable", True)
         self._body.setAccessibleName("Details of the order")
 
     def _show_buttons(self) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
-from pathlib import PurePath
 from typing import Any
 
 from PySide6.QtCore import (
@@ -31,9 +30,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.model import wording
-from app.model.order_life import ENDED, StoredOrder
-from app.model.order_queue import OrderLine
+from app.model.order_life import ENDED
+from app.model.order_queue import OrderLine, target_text
 from app.model.work_order import OrderState, Request
 from app.widgets import theme
 from app.widgets.cells import TextDelegate, paint_ground, paint_text, text_width_px
@@ -105,17 +103,6 @@ class OrderProgress:
     done: int
     total: int
     what: str
-
-
-def target_text(stored: StoredOrder) -> str:
-    """What an order is about: its batch, the last part of its folder, or its position."""
-    order = stored.order
-    if order.ra_deg is not None and order.dec_deg is not None:
-        name = order.payload.get("target") or order.payload.get("object") or order.payload.get("name")
-        if isinstance(name, str) and name.strip():
-            return name.strip()
-        return f"{wording.right_ascension_text(order.ra_deg)}  {wording.declination_text(order.dec_deg)}"
-    return order.batch or PurePath(order.url or "").name or order.url or ""
 
 
 def window_text(line: OrderLine) -> str:

@@ -19,18 +19,15 @@ from app.model.batch import ProductKind
 from app.model.dome import DomeState
 from app.model.order_life import StoredOrder
 from app.model.order_queue import OrderLine
-from app.model.queue_item import QueueItem
+from app.model.queue_item import QueueItem, queue_of
 from app.model.settings import WeatherLimits
 from app.model.story import BatchStory, ProductCard
 from app.model.surroundings import Moment
-from app.model.work_order import OrderState
 from app.pipeline.events import Event, Progress
 from app.widgets.control_panel import ControlPanel
-from app.widgets.order_table import target_text
 
 #: The picture of the newest frame is made at this size.
 PICTURE = QSize(1100, 900)
-_NEXT = 5
 
 
 def connect_night(
@@ -71,26 +68,6 @@ def connect_night(
     newest = _NewestFrame(panel, frames)
     batches.story_changed.connect(newest.take)
     frames.thumbnail_ready.connect(newest.show)
-
-
-def queue_of(lines: tuple[OrderLine, ...]) -> tuple[QueueItem | None, tuple[QueueItem, ...]]:
-    """What runs, and what comes next: the Processor's queue in its order, then observations by priority."""
-    running = [line for line in lines if line.stored.state in (OrderState.RUNNING, OrderState.CANCELLING)]
-    waiting = [line for line in lines if line.stored.state in (OrderState.WAITING, OrderState.HELD)]
-    waiting.sort(key=_rank)
-    return (_item(running[0]) if running else None), tuple(map(_item, waiting[:_NEXT]))
-
-
-def _rank(line: OrderLine) -> tuple[bool, float, float]:
-    """Held orders last; those with a place by it, the others by priority."""
-    place = float("inf") if line.place is None else float(line.place)
-    return line.stored.state is OrderState.HELD, place, -(line.stored.order.priority or 0.0)
-
-
-def _item(line: OrderLine) -> QueueItem:
-    stored = line.stored
-    what = str(stored.order.request).replace("_", " ")
-    return QueueItem(target_text(stored), what, str(stored.state), line.reason, key=stored.name)
 
 
 def _show_order(panel: ControlPanel, name: str) -> None:
