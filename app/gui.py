@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: How long a thread that computes may keep the others of this process waiting; Python's own 5 ms add up in a paint.
+SWITCH_S = 0.001
+
 #: The observatory is opened after the first paint; a window that is not painted, for it is minimised, waits this long.
 UNSEEN_MS = 2000
 
@@ -174,6 +177,7 @@ class Duty(QThread):
 def run() -> int:
     """Open the control panel on the observatory of the settings; returns when it was closed."""
     _log_bugs()
+    sys.setswitchinterval(SWITCH_S)
     application = application_with_theme("dark")
     session = Session(application, _of_settings, user_data_folder() / "window.json")
     signal.signal(signal.SIGINT, lambda *_: session.leave())

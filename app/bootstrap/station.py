@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,26 +16,23 @@ from fastapi import FastAPI
 from filelock import FileLock, Timeout
 
 from app import __version__
-from app.bootstrap.embedded import Simulator, embedded_simulator
+from app.bootstrap.devices import Devices, devices_of
 from app.bootstrap.observatory import Observatory, lock_file
 from app.devices.dome import AlpacaDome
 from app.devices.mount import AlpacaMount
 from app.devices.safety import AlpacaSafety
 from app.devices.weather import AlpacaWeather
-from app.model.clock import Clock
 from app.model.errors import ObservatoryError
-from app.model.settings import Device, Dome, Site
-from app.model.surroundings import Moment
+from app.model.settings import Device, Dome
 from app.paths import user_data_folder
 from app.services.alerts import send_mails
 from app.services.dome import DomeService
 from app.services.drop_folder import DropFolder
 from app.services.front_desk import FrontDesk
-from app.services.http_api import HttpFrontDesk, create_api
+from app.services.http_api import create_api
+from app.services.http_server import HttpFrontDesk
 from app.services.service_loop import ServiceLoop
 from app.services.surroundings import SurroundingsService
-from app.sim.place import DOME, SITE
-from app.sim.weather import weather_at
 from app.store.engine import Database
 
 log = logging.getLogger(__name__)
@@ -44,22 +40,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _CLOSE_S = 8.0
-_HISTORY = timedelta(hours=12)
-_HISTORY_STEP = timedelta(minutes=2)
-
-
-@dataclass(frozen=True, slots=True)
-class Devices:
-    """Which devices are asked, and under which sky they stand."""
-
-    dome: Dome
-    mount: Device
-    safety_monitor: Device
-    weather: Device
-    site: Site
-    sky_clock: Clock
-    is_ours: bool = False
-    history: tuple[Moment, ...] = ()
 
 
 def free_bytes(folder: Path) -> int | None:
@@ -100,36 +80,6 @@ class Station:
     http_failure: str | None
     takes_orders: bool = True
     free_bytes: Callable[[Path], int | None] = free_bytes
-
-
-def devices_of(observatory: Observatory) -> Devices:
-    """The devices that the settings name, or those of the embedded simulator.
-
-    Raises
-    ------
-    ObservatoryError
-        The simulator does not begin.
-    """
-    settings = observatory.settings
-    if not settings.is_embedded:
-        return Devices(
-            settings.dome,
-            settings.mount,
-            settings.safety_monitor,
-            settings.weather,
-            settings.site,
-            observatory.clock,
-        )
-    return simulated_devices(embedded_simulator(user_data_folder()), settings.site)
-
-
-def simulated_devices(simulator: Simulator, site: Site | None = None) -> Devices:
-    """The devices of a simulator, under its own sky; the site is the example observatory's unless another is given."""
-    device = Device(server=simulator.server)
-    dome = DOME.model_copy(update={"server": simulator.server})
-    sky = simulator.sky_clock
-    place = site if site is not None and site != Site() else SITE
-    return Devices(dome, device, device, device, place, sky, is_ours=True, history=_simulated_history(sky))
 
 
 @contextmanager
@@ -257,22 +207,3 @@ def _owning(dome: Dome) -> Iterator[bool]:
 def _client(kind: Callable[[str, int], T], device: Device) -> Callable[[], T]:
     server, number = device.server or "", device.device
     return lambda: kind(server, number)
-
-
-def _simulated_history(sky: Clock) -> tuple[Moment, ...]:
-    """The weather of the simulated sky over the last hours, which nobody recorded but everybody can compute."""
-    now = sky.utc()
-    moments = []
-    at = now - _HISTORY
-    while at < now:
-        weather = weather_at(at)
-        moments.append(
-            Moment(
-                at.timestamp(),
-                wind_m_s=weather.wind_m_s,
-                humidity_percent=weather.humidity_percent,
-                cloud_percent=weather.cloud_percent,
-            )
-        )
-        at += _HISTORY_STEP
-    return tuple(moments)

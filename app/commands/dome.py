@@ -13,9 +13,10 @@ from urllib.parse import urlencode
 from pydantic import ValidationError
 
 from app import __version__
+from app.bootstrap.devices import Devices, devices_of
 from app.bootstrap.observatory import Observatory, open_observatory
 from app.bootstrap.program import operator
-from app.bootstrap.station import Devices, Station, devices_of, open_station, owner_address
+from app.bootstrap.station import Station, open_station, owner_address
 from app.commands.console import DONE, FAILED, give, say
 from app.model.angles import parse_azimuth_deg
 from app.model.dome import DomeWish, WishKind, parse_override

@@ -56,10 +56,12 @@ def run(out: Path, size: str, page: str, theme: str) -> int:
     from app.widgets.theme import THEMES
 
     names = {name.lower(): name for name in picture.PAGES}
-    for what, given, known in (("page", page.lower(), names), ("theme", theme, THEMES)):
-        if given not in known:
-            sentence = f"{what} {given!r} is none: give one of {', '.join(known)}"
-            return refuse(sentence, as_json=False, code=BAD_USAGE)
+    if page.lower() not in names:
+        sentence = f"page {page!r} is none: pages are {', '.join(picture.PAGES)}"
+        return refuse(sentence, as_json=False, code=BAD_USAGE)
+    if theme not in THEMES:
+        sentence = f"theme {theme!r} is none: themes are {', '.join(THEMES)}"
+        return refuse(sentence, as_json=False, code=BAD_USAGE)
     folder = user_data_folder() / "pictures"
     _make(out.parent)  # before the long work
     _make(folder)
@@ -131,7 +133,8 @@ def _observation(order_id: str, name: str, ra_deg: float, dec_deg: float) -> dic
 @contextmanager
 def _station() -> Iterator[Station]:
     """The observatory of the picture, in which time stands still."""
-    from app.bootstrap.station import open_station, simulated_devices
+    from app.bootstrap.devices import simulated_devices
+    from app.bootstrap.station import open_station
 
     begin_picture(MOMENT, 0.0)
     simulator = start_simulator(os.environ[NIGHT_VARIABLE], "--frozen", "--idle", "60")

@@ -10,16 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import socket
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
@@ -39,6 +35,7 @@ from app.services.dome import DomeService
 from app.services.dome_answer import DomeAnswer, carry_out, stop
 from app.services.dome_status import dome_status
 from app.services.front_desk import FrontDesk
+from app.services.http_server import HOST
 from app.store.work_orders import WorkOrders
 
 log = logging.getLogger(__name__)
@@ -46,7 +43,6 @@ log = logging.getLogger(__name__)
 #: How long a command of the dome is followed unless the request says otherwise, in seconds.
 DOME_TIMEOUT_S = 120.0
 
-_HOST = "127.0.0.1"
 _BODY_S = 10.0
 _DRAINED = 16 * LARGEST_ORDER
 
@@ -111,7 +107,7 @@ def create_api(
     Returns
     -------
     FastAPI
-        To be served by `HttpFrontDesk`.
+        To be served by `app.services.http_server.HttpFrontDesk`.
     """
     api = FastAPI(
         title="Cupola", version=version, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
@@ -125,100 +121,6 @@ def create_api(
     api.include_router(_order_addresses(front_desk, orders))
     api.include_router(_dome_addresses(dome, clock, version, api.state.closing))
     return api
-
-
-class HttpFrontDesk:
-    """Serves the addresses on loopback, on the loop that calls `start`.
-
-    Parameters
-    ----------
-    api : FastAPI
-        Of `create_api`.
-    port : int
-        Where to listen; 0 takes any free port.
-    """
-
-    def __init__(self, api: FastAPI, port: int) -> None:
-        self._api = api
-        self._wanted_port = port
-        self._port = 0
-        self._server: _Server | None = None
-        self._serving: asyncio.Task[None] | None = None
-
-    @property
-    def port(self) -> int:
-        """Where it listens; 0 before it does."""
-        return self._port
-
-    @property
-    def address(self) -> str:
-        """Where browsers and programs of this machine find it."""
-        return f"http://{_HOST}:{self._port}"
-
-    async def start(self) -> None:
-        """Listen; a client may connect as soon as this returns.
-
-        Raises
-        ------
-        ObservatoryError
-            If the port cannot be had.
-        """
-        listener = _listen(self._wanted_port)
-        self._port = listener.getsockname()[1]
-        self._server = _Server(
-            uvicorn.Config(
-                self._api,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
-        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="HTTP front desk")
-        self._serving.add_done_callback(_log_failure)
-
-    async def stop(self) -> None:
-        """Answer what is under way, within about a second, and listen no more."""
-        if self._server is None or self._serving is None:
-            return
-        self._api.state.closing.set()
-        self._server.should_exit = True
-        await asyncio.wait({self._serving})
-
-
-class _Server(uvicorn.Server):
-    """Leaves the signals to the program."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _listen(port: int) -> socket.socket:
-    # asyncio sends at once only over sockets that say they are TCP: else each answer waits 40 ms for its ACK
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if os.name == "posix":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((_HOST, port))
-        listener.listen(512)
-    except OSError as error:
-        listener.close()
-        raise ObservatoryError(
-            f"The front desk cannot listen on port {port} of this machine ({error.strerror}): close the program that "
-            "has it, which may be another Cupola, or set front_desk.port to another number, or to 0 for any free one"
-        ) from error
-    return listener
-
-
-def _log_failure(serving: asyncio.Task[None]) -> None:
-    if not serving.cancelled() and (error := serving.exception()) is not None:
-        log.error("The front desk ended: no orders come in over HTTP until a restart", exc_info=error)
 
 
 class _OwnPagesOnly:
@@ -237,9 +139,9 @@ class _OwnPagesOnly:
 
 def _foreign(headers: Headers, port: int) -> str | None:
     """Why a request does not come from this machine's own programs; None when it does."""
-    hosts = {f"{name}:{port}" for name in (_HOST, "localhost", "[::1]")}
+    hosts = {f"{name}:{port}" for name in (HOST, "localhost", "[::1]")}
     if headers.get("host", "").lower() not in hosts:
-        return f"Host {headers.get('host', '')[:80]!r} is not this front desk: ask {_HOST}:{port}"
+        return f"Host {headers.get('host', '')[:80]!r} is not this front desk: ask {HOST}:{port}"
     for origin in headers.getlist("origin"):
         if origin.lower() not in {f"http://{host}" for host in hosts}:
             return f"Origin {origin[:80]!r} may not ask here: only programs and pages of this front desk may"

@@ -218,6 +218,7 @@ class HelpPage(QWidget):
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setAccessibleName("Help topics")
+        area.setProperty("focusable", True)
         area.setWidget(inside)
         return area
 

@@ -274,7 +274,7 @@ class SettingsPage(QWidget):
         column.setContentsMargins(theme.TIGHT_PX, theme.NEAR_PX, theme.TIGHT_PX, theme.NEAR_PX)
         self._path.setContentsMargins(theme.GAP_PX, 0, theme.NEAR_PX, 0)  # under the subjects' words
         copy_row = QHBoxLayout()
-        copy_row.setContentsMargins(theme.NEAR_PX, 0, 0, 0)
+        copy_row.setContentsMargins(theme.GAP_PX, 0, 0, 0)
         copy_row.addWidget(self._copy)
         copy_row.addStretch()
         column.addWidget(self._list, 1)

@@ -20,6 +20,8 @@ _ROOMY_PX = 1700
 #: Narrower ones (1920 x 1080 at 150 %) leave out the altitudes of Sun and Moon.
 _WITH_HEIGHTS_PX = 1340
 _CAPTION_TOP, _CAPTION_PX, _WORD_TOP, _WORD_PX = 5, 16, 21, 30
+#: Height of a detail in two lines.
+_LINES_PX = 34
 #: Between a word and its detail.
 _GAP_PX = 6
 _CELLS = {"SHUTTER": 166, "DOME": 136, "SKY": 202, "MOUNT": 178, "GUARD": 96}
@@ -63,11 +65,8 @@ class WordCell(QWidget):
         font, is_in_lines = self._detail_font(room_px)
         if not is_in_lines:
             return True
-        room, needed = (
-            QRect(0, 0, room_px, _WORD_PX),
-            QFontMetrics(font).boundingRect(QRect(0, 0, room_px, _WORD_PX), _IN_LINES, self._word.detail),
-        )
-        return room.width() >= needed.width() and room.height() >= needed.height()
+        room = QRect(0, 0, room_px, _LINES_PX)
+        return room.contains(QFontMetrics(font).boundingRect(room, _IN_LINES, self._word.detail))
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Neutral where all is normal; hatched when stale; inverse for an alarm."""
@@ -115,7 +114,8 @@ class WordCell(QWidget):
         painter.setFont(font)
         painter.setPen(look.color("background" if is_alarm else "dim" if word.severity is Severity.NORMAL else "text"))
         if is_in_lines:
-            painter.drawText(place, _IN_LINES, word.detail)
+            spare = (_LINES_PX - _WORD_PX) // 2
+            painter.drawText(place.adjusted(0, -spare, 0, spare), _IN_LINES, word.detail)
             return
         place.translate(0, 2 if self._word_px > theme.VALUE_PX else 1)
         painter.drawText(place, middle, word.detail)

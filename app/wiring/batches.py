@@ -60,7 +60,9 @@ def connect_batches(
     shown: list[tuple[StripItem, ...]] = [()]
 
     def fill_strip(story: BatchStory) -> None:
-        items = tuple(StripItem(card.path, card.title, f"FWHM {card.fwhm}" if card.fwhm else "") for card in story.products)
+        items = tuple(
+            StripItem(card.path, card.title, f"FWHM {card.fwhm}" if card.fwhm else "") for card in story.products
+        )
         if items != shown[-1]:
             shown[-1] = items
             panel.frames.set_items(items)

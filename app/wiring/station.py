@@ -195,8 +195,9 @@ class Connections(QObject):
         self.night.close()
         self.frames.close()
         logging.getLogger().removeHandler(self.bridge.handler)
-        for executor in (self._sql, self._pictures, self._network):
+        for executor in (self._sql, self._network):
             executor.shutdown(wait=False, cancel_futures=True)
+        self._pictures.shutdown(wait=False)  # what waits there closes the open frames
         then()
 
     def is_settled(self) -> bool:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -425,3 +426,50 @@ def test_every_control_has_a_name_and_a_tooltip(page):
     for one in page.dome.findChildren(QPushButton):
         assert one.toolTip()
         assert one.accessibleDescription()
+
+
+def test_turn_that_nobody_here_commanded_has_a_direction(panel):
+    panel.set_state(dome(azimuth_deg=10.0, is_slewing=Reading(True, NOW_S)), NEVER_READ, NOW_S)
+    later_s = NOW_S + 2.0
+    readings = {name: Reading(value, later_s) for name, value in (("azimuth_deg", 4.0), ("is_slewing", True))}
+    panel.set_state(replace(dome(), **readings), NEVER_READ, later_s)
+    assert "moving CCW" in panel.dial.accessibleDescription()
+
+
+def test_groups_of_buttons_are_evenly_spaced_and_end_with_the_row_below(panel):
+    shown = {name: button(panel, name).geometry() for name in ("Go", "Jog counterclockwise", "Jog clockwise", "Home")}
+    gaps = [
+        shown["Jog counterclockwise"].left() - shown["Go"].right(),
+        shown["Home"].left() - shown["Jog clockwise"].right(),
+    ]
+    assert gaps[0] == gaps[1]
+    close = button(panel, "CLOSE")
+    assert button(panel, "Follow").geometry().right() == close.mapTo(panel, close.rect().topRight()).x()
+
+
+def test_alarm_in_the_answer_line_does_not_touch_its_box(panel):
+    label = next(one for one in panel.findChildren(QLabel) if one.accessibleName() == "Answer of the dome")
+    plain = label.contentsRect().left()
+    panel.show_message("CLOSE: failed", Severity.ALARM)
+    assert label.contentsRect().left() >= plain + theme.NEAR_PX
+    panel.show_message("CLOSE: sent", Severity.NORMAL)
+    assert label.contentsRect().left() == plain
+
+
+def test_silent_line_keeps_its_last_value_and_says_how_old_it_is(qtbot):
+    moments = tuple(Moment(SKY_S - 3600.0 + second, wind_m_s=5.0) for second in range(0, 600, 60))
+    plots = plots_of(qtbot, moments)
+    never = plots_of(qtbot, (Moment(SKY_S - 3600.0, humidity_percent=50.0),))
+    wind = plots._boxes()[1]
+    right = (int(wind.right()) + 60, int(wind.top()) - 3, 80, int(wind.height()) + 6)
+    assert plots.grab().copy(*right).toImage() != never.grab().copy(*right).toImage()
+
+
+def test_waiting_orders_give_their_reason_two_lines_where_there_is_room(page, qtbot):
+    items = tuple(QueueItem(f"NGC {n}", "observe", "waiting", "Below 20 degrees, " * 5, key=str(n)) for n in range(3))
+    page.set_queue(None, items)
+    page.show()
+    rows = [row for row in page.queue._rows._rows if row.isVisible()]
+    assert len(rows) == 3
+    assert all(row.height() >= 50 for row in rows)
+    assert rows[1].y() == rows[0].height()

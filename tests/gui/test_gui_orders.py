@@ -468,3 +468,17 @@ class TestTheController:
         assert failed.args == ["The database is locked", -1.0]
         with qtbot.waitSignal(controller.recovered):
             controller.refresh()
+
+
+def test_pane_without_a_selected_order_has_no_buttons(page):
+    page.set_orders(())
+    assert not page._details._buttons.isVisible()
+
+
+def test_long_path_does_not_make_the_pane_wider_than_its_place(page, qtbot):
+    url = "/data/observations/2026/11/2026-11-21_remote_schmidt_LRGB_NGC6888_Crescent_Nebula_mosaic_panel_3_of_4"
+    page.set_orders(lines(stored(1, url=url)))
+    settled(qtbot, page)
+    body = page._details._body
+    assert body.isVisible()
+    assert body.widget().width() <= body.viewport().width()

@@ -225,3 +225,11 @@ def test_form_alone_tells_of_edits(qtbot):
     form.load(Site())
     with qtbot.waitSignal(form.changed):
         qtbot.keyClicks(form.editor("name"), "x")
+
+
+def test_steps_stand_together_however_few_devices_were_found(page):
+    table = page.connect_form._table
+    empty_px = table.height()
+    page.add_found(FOUND)
+    assert empty_px <= 4 * 28
+    assert table.height() == empty_px + 28

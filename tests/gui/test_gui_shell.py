@@ -1,5 +1,6 @@
 """The frame of the window: strip, rail, banners, foot line, pages, first and second close, help."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -360,3 +361,21 @@ def test_help_shows_what_contains_every_word(help_page):
 def test_help_search_comes_back(help_page):
     help_page.restore_view({"search": "dome"})
     assert help_page.view_state() == {"search": "dome"}
+
+
+def test_long_site_and_long_reason_are_whole_on_a_small_screen(qtbot, qapp):
+    strip = StatusStrip()
+    qtbot.addWidget(strip)
+    strip.resize(1366, strip.height())
+    sky = Word("unsafe", 1.0, severity=Severity.ALARM, detail="wind 12.6 m/s, limit 12 m/s")
+    strip.set_values(replace(FINE, sky=sky, site="Roque de los Muchachos North"))
+    strip.show()
+    assert strip.cell("SKY").is_whole
+    assert strip._site.text() == "Roque de los Muchachos North"
+    assert strip._site.heightForWidth(strip._site.width()) <= strip._site.height() + 2
+
+
+def test_help_says_how_many_entries_were_found(help_page):
+    help_page.filter("shutter")
+    shown = sum(len(panel.shown) for panel in help_page.panels)
+    assert help_page._said.text() == f"{shown} entries say that"

@@ -17,7 +17,7 @@ import pytest
 from PySide6.QtCore import QRect
 
 from tests.gui.display import Display, start_display
-from tests.gui.window import ask, night_simulator, write_settings
+from tests.gui.window import ask, newest, night_simulator, write_settings
 from tests.simulated import Simulator
 
 IN_TIME_S = 0.1
@@ -73,7 +73,8 @@ class Child:
 
     def close(self) -> None:
         """End it in order."""
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         try:
             code = self.process.wait(timeout=30)
@@ -127,7 +128,7 @@ def figures(waits: list[float]) -> str:
 
 def press(display: Display, child: Child, simulator: Simulator) -> float:
     """Seconds from the press to the arrival of AbortSlew at the simulator's socket, both by the machine's clock."""
-    since, at = simulator.newest(), child.place.center()
+    since, at = newest(simulator), child.place.center()
     pressed_s = monotonic()
     display.pointer.click(at.x(), at.y())
     return arrived_s(simulator, since, pressed_s) - pressed_s
@@ -184,7 +185,7 @@ def test_keys_reach_the_simulator_in_time(
     simulator, _ = simulated
     for obstacle in CASES:
         child.order(obstacle)
-        since, pressed_s = simulator.newest(), monotonic()
+        since, pressed_s = newest(simulator), monotonic()
         display.pointer.tap("Ctrl", "Shift", "s")
         waits.append(arrived_s(simulator, since, pressed_s) - pressed_s)
         child.order("nothing")

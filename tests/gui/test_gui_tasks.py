@@ -5,20 +5,21 @@ Each begins on another page than its own, with the focus on the rail.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QModelIndex, QPoint, QRect, Qt
+from PySide6.QtCore import QModelIndex, QPoint, QRect
 from PySide6.QtWidgets import QFileDialog, QListView, QPushButton, QTableView, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.model.batch import ProductKind, Status
 from app.model.dome import ShutterState
+from app.model.order_queue import OrderLine
 from app.model.work_order import OrderState
 from app.widgets.log_table import level_text
 from tests.builders import small_night
-from tests.gui.window import Operator, Whole, whole_window
+from tests.gui.window import Operator, Whole, newest, whole_window
 
 MOST = 3
 NIGHT, EMPTY = "2026-03-14_field", "2026-03-13_empty"
@@ -50,7 +51,9 @@ def whole(request: pytest.FixtureRequest, night: Path, tmp_path_factory: pytest.
         opened.order(id="bad", request="calibrate_file_batch", url=str(night.parent / EMPTY))
         opened.order(id="later", request="observation", ra=303.03, dec=38.35)
         opened.session.connections.batch_thread.wake()
-        opened.wait(lambda: states(opened) == {OrderState.DONE_WITH_PROBLEMS, OrderState.FAILED, OrderState.WAITING}, 60)
+        opened.wait(
+            lambda: states(opened) == {OrderState.DONE_WITH_PROBLEMS, OrderState.FAILED, OrderState.WAITING}, 60
+        )
         opened.wait(lambda: {line.status for line in opened.panel.batches._lines} >= {Status.FAILED})
         yield opened
 
@@ -61,8 +64,21 @@ def same_settings(own_home: Path, monkeypatch: pytest.MonkeyPatch, whole: Whole)
     monkeypatch.setenv("CUPOLA_SETTINGS", str(whole.settings))
 
 
+def wait_for_end(whole: Whole, folder: Path) -> None:
+    """Until the order for a folder has ended: its process has the settings of this test."""
+    whole.wait(
+        lambda: (
+            {OrderState.FAILED} == {line.stored.state for line in lines(whole) if line.stored.order.url == str(folder)}
+        )
+    )
+
+
+def lines(whole: Whole) -> Sequence[OrderLine]:
+    return whole.panel.orders._model.lines
+
+
 def states(whole: Whole) -> set[OrderState]:
-    return {line.stored.state for line in whole.panel.orders._model.lines}
+    return {line.stored.state for line in lines(whole)}
 
 
 # What is seen: only what lies within the window and in sight counts
@@ -78,7 +94,9 @@ def cell_of(table: QTableView, text: str) -> QModelIndex:
     """The cell with that text that is in sight."""
     model = table.model()
     cells = [model.index(row, column) for row in range(model.rowCount()) for column in range(model.columnCount())]
-    (found,) = [cell for cell in cells if text in str(cell.data()) and is_seen(table.viewport(), table.visualRect(cell))]
+    (found,) = [
+        cell for cell in cells if text in str(cell.data()) and is_seen(table.viewport(), table.visualRect(cell))
+    ]
     return found
 
 
@@ -151,14 +169,14 @@ def go_by_keyboard(whole: Whole, who: Operator) -> None:
 
 @task("stop everything", "mouse")
 def stop_by_mouse(whole: Whole, who: Operator) -> None:
-    since = whole.simulator.newest()
+    since = newest(whole.simulator)
     who.click(whole.panel.stop)
     whole.wait(lambda: "abortslew" in whole.commands(since))
 
 
 @task("stop everything", "keyboard")
 def stop_by_keyboard(whole: Whole, who: Operator) -> None:
-    since = whole.simulator.newest()
+    since = newest(whole.simulator)
     who.press("Ctrl+Shift+S")
     whole.wait(lambda: "abortslew" in whole.commands(since))
 
@@ -170,7 +188,7 @@ def calibrate_by_mouse(whole: Whole, who: Operator) -> None:
     who.click(rail(whole, "Batches"))
     who.drop(folder, whole.panel.batches)
     who.click(button(whole.panel.batches, "Run (Ctrl+Return)"))
-    whole.wait(lambda: folder.name in {Path(one.stored.order.url or "").name for one in whole.panel.orders._model.lines})
+    wait_for_end(whole, folder)
 
 
 @task("calibrate a folder", "keyboard")
@@ -184,7 +202,7 @@ def calibrate_by_keyboard(whole: Whole, who: Operator) -> None:
     who.type(str(folder))
     whole.wait(lambda: not whole.panel.batches.findChildren(QFileDialog))
     who.press("Ctrl+Return")
-    whole.wait(lambda: folder.name in {Path(one.stored.order.url or "").name for one in whole.panel.orders._model.lines})
+    wait_for_end(whole, folder)
 
 
 @task("see why an order waits", "mouse")
@@ -241,7 +259,9 @@ def redo_by_mouse(whole: Whole, who: Operator) -> None:
     who.click(rail(whole, "Batches"))
     click_cell(who, batches(whole), "empty")
     restart = whole.panel.batches.story.head.restart
-    whole.wait(lambda: is_seen(restart) and restart.isEnabled() and whole.panel.batches.story._story.batch.name == EMPTY)
+    whole.wait(
+        lambda: is_seen(restart) and restart.isEnabled() and whole.panel.batches.story._story.batch.name == EMPTY
+    )
     who.click(restart)
     whole.wait(lambda: failures(whole) > runs, 30.0)
 
@@ -250,10 +270,10 @@ def redo_by_mouse(whole: Whole, who: Operator) -> None:
 def redo_by_keyboard(whole: Whole, who: Operator) -> None:
     runs = failures(whole)
     whole.wait(lambda: whole.panel.batches._lines[0].status is Status.FAILED)
-    newest, story = whole.panel.batches._lines[0], whole.panel.batches.story
+    last, story = whole.panel.batches._lines[0], whole.panel.batches.story
     who.press("Ctrl+3")
     who.press("Ctrl+Home")  # the newest
-    whole.wait(lambda: story.key == newest.key and is_seen(story.head.resume) and story.head.resume.isEnabled())
+    whole.wait(lambda: story.key == last.key and is_seen(story.head.resume) and story.head.resume.isEnabled())
     who.press("Ctrl+Return")
     whole.wait(lambda: failures(whole) > runs, 30.0)
 
@@ -269,7 +289,7 @@ def error_by_mouse(whole: Whole, who: Operator) -> None:
 def error_by_keyboard(whole: Whole, who: Operator) -> None:
     who.press("Ctrl+5")
     who.press("Ctrl+F")
-    who.type("no FITS")
+    who.type("has no FITS")
     check_error(whole)
 
 
@@ -277,7 +297,6 @@ def check_error(whole: Whole) -> None:
     """What is in sight are the lines of errors alone."""
     model, table = whole.panel.log._model, whole.panel.log._table
     shown = lambda: [model.entry(row) for row in range(model.rowCount())]  # noqa: E731
-    whole.bot.wait(1500); print("SHOWN", [(e.level, e.message[:90]) for e in shown()], whole.panel.log._filter(), whole.panel.log._text.hasFocus())
     whole.wait(lambda: bool(shown()) and all("has no FITS files" in entry.message for entry in shown()))
     assert "ERROR" in {level_text(entry.level) for entry in shown()}
     assert is_seen(table.viewport(), table.visualRect(model.index(model.rowCount() - 1, 0)))
@@ -285,7 +304,7 @@ def check_error(whole: Whole) -> None:
 
 
 def failures(whole: Whole) -> int:
-    return sum(line.stored.state is OrderState.FAILED for line in whole.panel.orders._model.lines)
+    return sum(line.stored.state is OrderState.FAILED for line in lines(whole))
 
 
 def card_at(whole: Whole) -> QPoint:
@@ -298,7 +317,8 @@ def open_first(whole: Whole, act: Callable[[], None]) -> None:
     act()
     viewer = whole.panel.frames.viewers[0]
     whole.wait(lambda: viewer.overview is not None and viewer.overview.path == card.path and viewer.is_painted)
-    assert whole.panel.window.page == "Frames" and card.kind is ProductKind.LIGHT_STACK
+    assert whole.panel.window.page == "Frames"
+    assert card.kind is ProductKind.LIGHT_STACK
 
 
 @pytest.mark.logs_warnings

@@ -22,9 +22,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app.bootstrap import embedded
+from app.bootstrap.devices import simulated_devices
 from app.bootstrap.night import NIGHT_VARIABLE
 from app.bootstrap.observatory import SETTINGS_VARIABLE, open_observatory
-from app.bootstrap.station import Station, open_station, simulated_devices
+from app.bootstrap.station import Station, open_station
 from app.gui import Session, application_with_theme
 from app.sim.place import NIGHT
 from app.widgets.control_panel import ControlPanel
@@ -84,6 +85,11 @@ def ask(simulated: Simulator, what: str) -> Any:
         return json.load(connection.getresponse())
     finally:
         connection.close()
+
+
+def newest(simulated: Simulator) -> int:
+    """Number of the newest request to a device."""
+    return max((one["number"] for one in ask(simulated, "requests?since=0")), default=0)
 
 
 @dataclass
@@ -164,6 +170,9 @@ def whole_window(bot: Any, folder: Path, scale: float = 1.0) -> Iterator[Whole]:
             finally:
                 session.leave()
                 bot.waitUntil(lambda: session._duty.isFinished() and not panel.window.isVisible(), timeout=20_000)
+                if session.connections is not None:
+                    frames = session.connections.frames
+                    bot.waitUntil(lambda: not frames._pictures)  # no frame is left open
                 for part in (panel.stop, panel.window, panel, session):
                     part.deleteLater()
                 application.sendPostedEvents(None, QEvent.Type.DeferredDelete)
@@ -269,7 +278,8 @@ class Operator:
         top = widget.window()
         point = widget.mapTo(top, widget.rect().center() if at is None else at)
         hit = top.childAt(point) or top
-        assert widget.isVisible() and (hit is widget or widget.isAncestorOf(hit)), f"{_name(widget)} is not seen there"
+        is_hit = widget.isVisible() and (hit is widget or widget.isAncestorOf(hit))
+        assert is_hit, f"{_name(widget)} is not seen there"
         handle = top.windowHandle()
         assert handle is not None
         return handle, _LEFT, _NO_KEYS, point

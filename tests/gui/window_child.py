@@ -7,7 +7,6 @@ none the wiser: a timer in its thread, an event filter for the first paint, and 
 from __future__ import annotations
 
 import faulthandler
-import gc
 import json
 import os
 import signal
@@ -16,6 +15,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, QSocketNotifier, Qt, QTimer
@@ -26,8 +26,8 @@ from app import __main__ as program
 from app import gui
 
 TICK_MS = 10
-#: With ``--why`` every tick later than this is explained.
-_LATE_S = 0.03
+#: With the name of a file as an argument every tick later than this is explained there.
+LATE_S = 0.03
 #: Packages that the first paint does not wait for.
 SLOW = ("alembic", "astropy", "ccdproc", "fastapi", "numba", "scipy", "sep", "sqlalchemy", "uvicorn")
 
@@ -39,83 +39,73 @@ def say(**values: Any) -> None:
 
 
 class Ticks(QObject):
-    """A precise timer, and how late each of its ticks was; what the thread did meanwhile, by the system's counts."""
+    """A precise timer, and how late each of its ticks was.
 
-    def __init__(self, parent: QObject, *, explains: bool) -> None:
+    Parameters
+    ----------
+    parent : QObject
+        Whose thread is watched.
+    why : str
+        File for what the thread did at every late tick; empty for none. An alarm clock shows it, in the thread
+        itself: whoever else looked at its stack would keep painters alive.
+    """
+
+    def __init__(self, parent: QObject, why: str) -> None:
         super().__init__(parent)
         self._timer = QTimer(self, timerType=Qt.TimerType.PreciseTimer, interval=TICK_MS)
         self._timer.timeout.connect(self._tick)
-        self._thread = threading.get_ident()
         self._schedule = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
-        self._explains = explains
-        self._seen: list[str] = []
-        self._collected_s = 0.0
+        self._why = Path(why) if why else None
+        self._seen = ""
+        if self._why is not None:
+            signal.signal(signal.SIGALRM, self._note)
         self.begin()
         self._timer.start()
-        if explains:
-            gc.callbacks.append(self._count_collection)
-            threading.Thread(target=self._watch, name="why", daemon=True).start()
 
     def begin(self) -> None:
         """Forget what was; the next tick counts."""
         self.late_s: list[float] = []
-        self.worst: list[dict[str, Any]] = []
         self._last_s, self._last = time.perf_counter(), self._counts()
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, float]:
         """Milliseconds of lateness."""
         ordered = sorted(self.late_s)
-        parts = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-        found = {name: ordered[int(part * (len(ordered) - 1))] * 1e3 for name, part in parts.items()}
-        return {"ticks": len(ordered), **found, "max": ordered[-1] * 1e3, "worst": self.worst}
+        parts = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
+        return {name: ordered[int(part * (len(ordered) - 1))] * 1e3 for name, part in parts.items()} | {
+            "ticks": len(ordered)
+        }
 
     def _tick(self) -> None:
         now_s = time.perf_counter()
         late_s = max(0.0, now_s - self._last_s - TICK_MS / 1e3)
         self.late_s.append(late_s)
-        if self._explains:
+        if self._why is not None:
             counts = self._counts()
-            if late_s > _LATE_S:
-                self._explain(late_s, counts)
-            self._last, self._seen, self._collected_s = counts, [], 0.0
+            if late_s > LATE_S:
+                worked, waited = (1e3 * (now - before) for now, before in zip(counts, self._last, strict=True))
+                with self._why.open("a") as file:
+                    file.write(f"{1e3 * late_s:.0f} late, {worked:.0f} worked, {waited:.0f} queued: {self._seen}\n")
+            self._last, self._seen = self._counts(), ""
+            signal.setitimer(signal.ITIMER_REAL, LATE_S)
         self._last_s = now_s
+
+    def _note(self, _signal: int, frame: FrameType | None) -> None:
+        here = traceback.extract_stack(frame)[-6:]
+        self._seen = " < ".join(f"{Path(one.filename).stem}:{one.lineno} {one.name}" for one in reversed(here))
 
     def _counts(self) -> tuple[float, float]:
         """Seconds on a processor, and seconds of waiting for one."""
-        if not self._explains:
+        if self._why is None:
             return 0.0, 0.0
-        on_s, waited_s, _ = self._schedule.read_text().split()
-        return int(on_s) / 1e9, int(waited_s) / 1e9
-
-    def _explain(self, late_s: float, counts: tuple[float, float]) -> None:
-        worked, waited = (now - before for now, before in zip(counts, self._last, strict=True))
-        ms = {"late": late_s, "worked": worked, "waited": waited, "collected": self._collected_s}
-        self.worst.append({**{name: round(s * 1e3, 1) for name, s in ms.items()}, "seen": self._seen})
-        self.worst = sorted(self.worst, key=lambda one: -one["late"])[:25]
-
-    def _count_collection(self, phase: str, _: dict[str, int]) -> None:
-        if threading.get_ident() == self._thread:
-            now_s = time.perf_counter()
-            self._collected_s += now_s if phase == "stop" else -now_s
-
-    def _watch(self) -> None:
-        pause = threading.Event()
-        while not pause.wait(0.01):
-            if time.perf_counter() - self._last_s < _LATE_S:
-                continue
-            names = {thread.ident: thread.name for thread in threading.enumerate()}
-            for ident, frame in sys._current_frames().items():
-                if ident != threading.get_ident():
-                    here = traceback.extract_stack(frame)[-5 if ident == self._thread else -2 :]
-                    where = " < ".join(f"{Path(one.filename).stem}:{one.lineno} {one.name}" for one in reversed(here))
-                    self._seen.append(f"{'GUI' if ident == self._thread else names.get(ident)}: {where}")
+        on_ns, waited_ns, _ = self._schedule.read_text().split()
+        return int(on_ns) / 1e9, int(waited_ns) / 1e9
 
 
 class WatchedSession(gui.Session):
     """The session of the window, with somebody at its controls."""
 
     def show(self) -> None:
-        self._ticks = Ticks(self, explains="--why" in OPTIONS)
+        self._ticks = Ticks(self, "".join(OPTIONS))
         self._commands = b""
         self._notifier = QSocketNotifier(sys.stdin.fileno(), QSocketNotifier.Type.Read, self)
         self._notifier.activated.connect(self._obey)
@@ -130,14 +120,18 @@ class WatchedSession(gui.Session):
         return super().eventFilter(watched, event)
 
     def _tell_painted(self) -> None:
-        say(painted_s=time.monotonic(), cpu_s=time.process_time(), imported=[name for name in SLOW if name in sys.modules])
+        say(
+            painted_s=time.monotonic(),
+            cpu_s=time.process_time(),
+            imported=[name for name in SLOW if name in sys.modules],
+        )
 
     def _tell_connected(self) -> None:
         connections = self.connections
         say(connected_s=time.monotonic(), front_desk=connections._station.http and connections._station.http.address)
         connections.batch_thread.order_started.connect(lambda stored, batch: say(started=stored.name, batch=batch.key))
         connections.batch_thread.progressed.connect(lambda event: say(event=repr(event)))
-        connections.batch_thread.order_ended.connect(lambda stored: say(ended=stored.name, state=stored.state))
+        connections.batch_thread.order_ended.connect(lambda stored: say(ended=stored.name, how=stored.state))
         connections.batch_thread.order_put_off.connect(lambda stored: say(put_off=stored.name))
 
     def _obey(self) -> None:
@@ -175,10 +169,14 @@ class WatchedSession(gui.Session):
                 "top": top,
                 "records": model.rowCount(),
                 "top_text": [model.index(row, column).data() for column in (0, 4)] if row < model.rowCount() else None,
+                "shutter": self._shutter(),
                 "asks": self.panel.question.isVisible(),
                 "sentence": self.panel.question._sentence.text(),
             }
         )
+
+    def _shutter(self) -> str | None:
+        return self.connections and str(self.connections._shutter())
 
     def do_scroll_log(self, row: int) -> None:
         self.panel.log.findChild(QTableView).verticalScrollBar().setValue(row)

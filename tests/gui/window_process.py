@@ -71,6 +71,13 @@ class WindowProcess:
             pause.wait(0.1)
         return dict(state)
 
+    def batch_process(self) -> int:
+        """Process id of the batch that the window runs."""
+        children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        pids = [int(pid) for file in children for pid in file.read_text().split()]
+        (found,) = [pid for pid in pids if b"run-batch" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return found
+
     def kill(self) -> None:
         """As ``kill -9`` does."""
         self.process.kill()

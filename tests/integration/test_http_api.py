@@ -35,7 +35,8 @@ from app.model.errors import ObservatoryError
 from app.model.reading import Reading
 from app.model.settings import Site
 from app.services.front_desk import FrontDesk
-from app.services.http_api import HttpFrontDesk, create_api
+from app.services.http_api import create_api
+from app.services.http_server import HttpFrontDesk
 from app.services.service_loop import ServiceLoop
 from app.store.batches import Batches
 from app.store.engine import Database, open_database
