@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -357,6 +358,9 @@ def main() -> None:
     """Run the command; an expected error is one sentence on stderr, with --json in JSON too, and exit code 1."""
     if os.environ.get("HOME") == "":
         del os.environ["HOME"]  # an empty HOME would put the user's folders below the current one
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # degrees and names in a terminal that knows ASCII alone
     try:
         app(prog_name="cupola")
     except ObservatoryError as error:

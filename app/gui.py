@@ -25,6 +25,7 @@ from app.model.strip import Severity
 from app.paths import user_data_folder
 from app.widgets import theme
 from app.widgets.control_panel import ControlPanel
+from app.widgets.plain_words import PlainWords
 
 if TYPE_CHECKING:
     from app.bootstrap.station import Station
@@ -104,6 +105,8 @@ class Session(QObject):
             self._memory.write()
         if self.connections is None:
             self._duty.leave()
+            if self._duty.isFinished():  # the start had failed
+                self._finish()
         else:
             self.connections.close(self._duty.leave)
 
@@ -135,7 +138,7 @@ class Session(QObject):
     def _finish(self) -> None:
         if self._is_closing:
             self.panel.close()
-            self._application.quit()
+            self._application.exit(0)
 
 
 class Duty(QThread):
@@ -204,6 +207,7 @@ def application_with_theme(name: str) -> QApplication:
     application.setDesktopFileName("cupola")
     application.setQuitOnLastWindowClosed(False)
     theme.prepare(application, name)
+    PlainWords(application)
     return application
 
 

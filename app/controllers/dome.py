@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from concurrent.futures import Future
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -15,6 +15,8 @@ from app.model.strip import Severity
 from app.model.wording import azimuth_text, duration_text
 from app.services.dome import DomeService
 from app.services.service_loop import ServiceLoop
+
+log = logging.getLogger(__name__)
 
 #: Ages are shown anew so often, also when nothing arrives.
 HEARTBEAT_MS = 250
@@ -62,12 +64,16 @@ class DomeController(QObject):
         """Ask for something; what becomes of it is said in `said`."""
         self._answers.expect(self._loop.submit(self._pursue(wish)), self._say_end, self._say_failure)
 
-    def stop(self) -> Future[None]:
+    def stop(self) -> None:
         """Stop everything that the dome does; goes out at once, in whatever state the loops are."""
-        sent = self._service.stop(self._who)
+        try:
+            self._service.stop(self._who)
+        except ObservatoryError as error:  # the lanes have ended
+            log.warning("STOP was not sent: %s", error)
+            self.stop_said.emit("not sent, Cupola is closing: use the hardware stop", True)
+            return
         self._stopped_s = self._clock.monotonic()
         self.stop_said.emit("sent", False)
-        return sent
 
     def close(self) -> None:
         """Show no more."""

@@ -193,7 +193,7 @@ def parse_settings(
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        problem = FieldProblem("file", subject, f"is not readable TOML: {error}: mend it, or move it away")
+        problem = FieldProblem("file", "its text", f"is not readable TOML: {error}: mend it, or move it away")
         raise SettingsRefused(subject, (problem,)) from error
     problems: list[FieldProblem] = []
     mail = values.get("mail", {})

@@ -120,11 +120,12 @@ class WatchedSession(gui.Session):
         return super().eventFilter(watched, event)
 
     def _tell_painted(self) -> None:
-        say(
-            painted_s=time.monotonic(),
-            cpu_s=time.process_time(),
-            imported=[name for name in SLOW if name in sys.modules],
-        )
+        painted_s, worked_s = time.monotonic(), time.process_time()
+        imported = [name for name in SLOW if name in sys.modules]
+        picture = self.panel.window.grab().toImage().scaled(64, 64)
+        colors = [picture.pixelColor(column, row) for column in range(64) for row in range(64)]
+        green_or_blue = max(max(color.green(), color.blue()) for color in colors)
+        say(painted_s=painted_s, cpu_s=worked_s, imported=imported, green_or_blue=green_or_blue)
 
     def _tell_connected(self) -> None:
         connections = self.connections

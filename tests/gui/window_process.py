@@ -33,7 +33,7 @@ class WindowProcess:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "tests.gui.window_child", *options],
                 cwd=CHECKOUT,
-                env=home.environment | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(CHECKOUT)},
+                env=home.environment | _environment(home),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -96,6 +96,12 @@ class WindowProcess:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self._lines.put(json.loads(line))
+
+
+def _environment(home: Home) -> dict[str, str]:
+    """Without a display; what Python compiles is kept from one start to the next, and not in the checkout."""
+    compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(home.folder / "compiled")}
+    return compiled | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(CHECKOUT)}
 
 
 class Embedded:
