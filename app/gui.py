@@ -91,10 +91,10 @@ class Session(QObject):
 
     def close(self) -> None:
         """Settle the dome question, then begin the shutdown; the windows close when it is done."""
-        if self.connections is not None and not self.connections.is_dome_settled:
-            self.connections.ask_about_dome(self.leave)
-        else:
+        if self.connections is None:
             self.leave()
+        else:
+            self.connections.quitting.ask()
 
     def leave(self) -> None:
         """Begin the shutdown, whatever the dome does."""
@@ -124,6 +124,7 @@ class Session(QObject):
         if self._is_closing:
             return  # closed meanwhile: the observatory is on its way to be closed, too
         self.connections = connect_station(self.panel, station)
+        self.connections.quitting.may_quit.connect(self.leave)
         self.connected.emit()
 
     def _stop_everything(self) -> None:

@@ -75,6 +75,10 @@ class DomeController(QObject):
         self._stopped_s = self._clock.monotonic()
         self.stop_said.emit("sent", False)
 
+    def state_now(self) -> tuple[DomeState, float]:
+        """What is known, and the monotonic time for its ages."""
+        return self._service.state, self._clock.monotonic()
+
     def close(self) -> None:
         """Show no more."""
         self._heartbeat.stop()
@@ -97,9 +101,9 @@ class DomeController(QObject):
         pressed_s = self._stopped_s
         read_s = state.is_slewing.read_s
         if state.stop_notice is not None:
-            self.stop_said.emit("not confirmed: use the hardware stop", True)
+            self.stop_said.emit("NOT CONFIRMED: use the hardware stop", True)
         elif read_s is not None and pressed_s is not None and read_s > pressed_s and state.is_moving(read_s) is False:
-            self.stop_said.emit("everything stands", False)
+            self.stop_said.emit("confirmed", False)
             if since_s > STOP_SHOWN_S:
                 self._stopped_s = None
                 self.stop_said.emit("", False)

@@ -24,7 +24,7 @@ from app.widgets.rail import Rail
 from app.widgets.status_strip import StatusStrip
 
 MOST_BANNERS = 2
-_SMALLEST_PX = (1024, 640)
+_SMALLEST_PX = (1280, 690)
 
 
 class Page(Protocol):

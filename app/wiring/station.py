@@ -18,8 +18,8 @@ from app.controllers.health import HealthController
 from app.controllers.log_bridge import LogBridge
 from app.controllers.loop_watch import LoopWatch
 from app.controllers.night import NightController
+from app.controllers.quitting import QuitController
 from app.controllers.work_orders import WorkOrdersController
-from app.model.dome import DomeWish, ShutterWord, WishKind
 from app.model.strip import Severity
 from app.widgets.control_panel import ControlPanel
 from app.wiring.batches import connect_batches
@@ -28,6 +28,7 @@ from app.wiring.frames import connect_frames
 from app.wiring.log import connect_log
 from app.wiring.night import connect_night
 from app.wiring.orders import connect_orders
+from app.wiring.question import connect_question
 from app.wiring.settings import connect_settings
 
 if TYPE_CHECKING:
@@ -58,9 +59,7 @@ class Connections(QObject):
         self._pictures = ThreadPoolExecutor(1, thread_name_prefix="pictures")
         self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._barriers: list[Future[None]] = []
-        self._then: Callable[[], None] = _nothing
         self._after_end: Callable[[], None] | None = None
-        self._is_quitting = False
         self.bridge = LogBridge(observatory.log_records, self._sql, observatory.clock)
         logging.getLogger().addHandler(self.bridge.handler)
         self.dome = DomeController(station.dome, station.loop, observatory.clock, who)
@@ -93,6 +92,7 @@ class Connections(QObject):
         )
         self.batch_thread = BatchThread(observatory.processor)
         self.loop_watch = LoopWatch()
+        self.quitting = QuitController(self.dome, is_owner=station.is_dome_owner, parent=self)
         self._connect()
 
     def _connect(self) -> None:
@@ -107,11 +107,7 @@ class Connections(QObject):
         connect_log(panel, self.bridge, self.night)
         connect_settings(panel, self.devices, station.observatory.settings, station.observatory.settings_file)
         connect_foot(panel, station, self.health, self.batch_thread, self.batches, self.bridge)
-        question = panel.question
-        question.close_chosen.connect(self._close_first)
-        question.leave_chosen.connect(self._leave_dome)
-        question.stay_chosen.connect(self._stay)
-        self.dome.said.connect(self._quit_when_closed)
+        connect_question(panel.question, self.quitting)
         if not station.is_dome_owner:
             panel.window.show_banner(
                 "Another Cupola has the dome: from here you can watch it, close it and stop it",
@@ -133,47 +129,6 @@ class Connections(QObject):
         """STOP: past every queue, in the thread of the press."""
         self.dome.stop()
         self._station.surroundings.stop_mount()
-
-    @property
-    def is_dome_settled(self) -> bool:
-        """Whether the dome may be left alone: it is known to be closed, is another's, or was never there."""
-        state = self._station.dome.state
-        if not self._station.is_dome_owner or state.facts is None:
-            return True
-        return self._shutter() in (ShutterWord.CLOSED, ShutterWord.PROVEN_CLOSED)
-
-    def ask_about_dome(self, then: Callable[[], None]) -> None:
-        """Ask in the window what becomes of the dome; calls `then` when that is settled, or nothing when one stays."""
-        self._then = then
-        self._panel.question.ask(str(self._shutter()))
-
-    def _close_first(self) -> None:
-        self._is_quitting = True
-        self._panel.question.show_closing()
-        self.dome.ask(DomeWish(WishKind.CLOSE))
-
-    def _leave_dome(self) -> None:
-        log.warning("The window is left while the shutter is %s", self._shutter())
-        self._panel.question.hide()
-        self._then()
-
-    def _stay(self) -> None:
-        self._is_quitting = False
-        self._panel.question.hide()
-
-    def _quit_when_closed(self, sentence: str, severity: Severity) -> None:
-        """What became of a wish: of the one to close before the end, too."""
-        if not self._is_quitting:
-            return
-        self._is_quitting = False
-        if self.is_dome_settled:
-            self._panel.question.hide()
-            self._then()
-        else:
-            self._panel.question.show_failure(sentence)
-
-    def _shutter(self) -> ShutterWord:
-        return self._station.dome.state.shutter_word(self._station.observatory.clock.monotonic())
 
     def close(self, then: Callable[[], None]) -> None:
         """Stop the batch, then everything else, then call `then`; the window stays alive meanwhile."""
