@@ -50,10 +50,12 @@ def begin(
     if context.invoked_subcommand not in ("run-batch", "simulate"):
         log_to_stderr()
     if context.invoked_subcommand is None:
-        from app.commands import demo, window
+        from app.commands import window
 
         if window.has_display():
             raise typer.Exit(window.run())
+        from app.commands import demo
+
         say("There is no display for the window: running the example night instead, as `cupola demo` does.")
         raise typer.Exit(demo.run(as_json=False))
 

@@ -6,6 +6,7 @@ observatory open until the window is done with it.
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import sys
@@ -164,6 +165,7 @@ class Duty(QThread):
             import app.wiring.station  # noqa: F401 - slow to import: here, not in the GUI thread
 
             with self._opening() as station:
+                gc.freeze()  # what was imported stays: looking through all of it again stops every thread for 0.3 s
                 self.ready.emit(station)
                 self._may_leave.wait()
         except ObservatoryError as error:
@@ -181,6 +183,7 @@ class Duty(QThread):
 def run() -> int:
     """Open the control panel on the observatory of the settings; returns when it was closed."""
     _log_bugs()
+    logging.getLogger("app").setLevel(logging.INFO)  # the Log page shows what an operator would write down
     sys.setswitchinterval(SWITCH_S)
     application = application_with_theme("dark")
     session = Session(application, _of_settings, user_data_folder() / "window.json")

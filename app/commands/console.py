@@ -10,15 +10,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-from app.bootstrap.observatory import Observatory
 from app.pipeline.events import BatchEnded, Event, StepEnded, StepStarted
 from app.pipeline.events import Progress as Done
-from app.services.alerts import AlertHandler, deliver_due
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from app.bootstrap.observatory import Observatory
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,8 @@ def log_to_stderr(level: int = logging.WARNING) -> None:
 @contextmanager
 def mails(observatory: Observatory) -> Iterator[None]:
     """Errors of this process are mailed, and the waiting mails are sent beside the work; nothing waits for them."""
+    from app.services.alerts import AlertHandler
+
     handler = AlertHandler(observatory.outbox, observatory.settings.mail.recipients)
     logging.getLogger().addHandler(handler)
     try:
@@ -72,6 +74,8 @@ def mails(observatory: Observatory) -> Iterator[None]:
 
 
 def _deliver(observatory: Observatory) -> None:
+    from app.services.alerts import deliver_due
+
     try:
         delivery = deliver_due(observatory.outbox, observatory.settings.mail)
     except Exception:
@@ -85,19 +89,7 @@ class ProgressLine:
     """Progress of a batch on stderr: a bar on a terminal, a line for each step elsewhere."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._bar = (
-            Progress(
-                TextColumn("{task.description:<22}"),
-                BarColumn(),
-                TextColumn("{task.completed}/{task.total}"),
-                TimeElapsedColumn(),
-                TextColumn("{task.fields[what]}"),
-                console=console,
-            )
-            if console.is_terminal
-            else None
-        )
+        self._bar = _bar()
         self._tasks: dict[str, Any] = {}
 
     def __enter__(self) -> Callable[[Event], None]:
@@ -128,3 +120,21 @@ class ProgressLine:
             bar.update(self._tasks[event.name], completed=event.done, total=event.total, what=event.what)
         elif isinstance(event, StepEnded):
             bar.update(self._tasks[event.name], what=event.status.replace("_", " "))
+
+
+def _bar() -> Progress | None:
+    """A bar on a terminal, none elsewhere."""
+    from rich.console import Console  # slow to import: the window does without
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return None
+    return Progress(
+        TextColumn("{task.description:<22}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[what]}"),
+        console=console,
+    )

@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from enum import IntEnum
 from pathlib import Path
 
+import astropy.visualization  # noqa: F401 - the first picture needs it: imported then, it stops the window for 0.2 s
 from PySide6.QtCore import QObject, QSize, Signal, SignalInstance
 from PySide6.QtGui import QImage, qRgb
 

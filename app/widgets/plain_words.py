@@ -19,7 +19,8 @@ class PlainWords(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """Take nothing away."""
-        is_polish = event.type() is QEvent.Type.Polish
-        if is_polish and isinstance(watched, QLabel) and watched.textFormat() is Qt.TextFormat.AutoText:
+        if not isinstance(watched, QLabel) or event.type() is not QEvent.Type.Polish:  # the quick question first
+            return False
+        if watched.textFormat() is Qt.TextFormat.AutoText:
             watched.setTextFormat(Qt.TextFormat.PlainText)
         return False

@@ -17,6 +17,7 @@ SHORTCUT = "Ctrl+Shift+S"
 _PRESSED_MS = 200
 _KEYS = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
 _MOUSE = (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonDblClick)
+_OF_PRESSES = (QMouseEvent, QKeyEvent, QTouchEvent)
 _KEYBOARD = (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress)
 
 
@@ -116,6 +117,8 @@ class StopFilter(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """Take the presses that mean STOP."""
+        if not isinstance(event, _OF_PRESSES):  # nearly all events; asking for the type of each costs more
+            return False
         kind = event.type()
         if kind in _MOUSE and isinstance(event, QMouseEvent):
             point = event.globalPosition().toPoint()

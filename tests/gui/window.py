@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence, QWindow
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
@@ -34,6 +34,8 @@ from tests.simulated import Simulator, simulator
 #: A smallest screen of an operator.
 WIDTH_PX, HEIGHT_PX = 1366, 768
 OPENS_WITHIN_MS = 30_000
+#: Windows that were left: a program has one and dies with it; destroyed before, its parts could go in any thread.
+_ENDED: list[Session] = []
 _LEFT, _NO_KEYS = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
 
@@ -157,6 +159,7 @@ def whole_window(bot: Any, folder: Path, scale: float = 1.0) -> Iterator[Whole]:
     try:
         with night_simulator(scale) as (simulated, night):
             session = Session(application, opening(simulated.server, night))
+            session._application = _TestsGoOn()
             panel = session.panel
             panel.window.resize(WIDTH_PX, HEIGHT_PX)
             try:
@@ -173,13 +176,19 @@ def whole_window(bot: Any, folder: Path, scale: float = 1.0) -> Iterator[Whole]:
                 if session.connections is not None:
                     frames = session.connections.frames
                     bot.waitUntil(lambda: not frames._pictures)  # no frame is left open
-                for part in (panel.stop, panel.window, panel, session):
-                    part.deleteLater()
-                application.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+                application.removeEventFilter(panel._filter)
+                _ENDED.append(session)
     finally:
         os.environ.pop(SETTINGS_VARIABLE, None)
         if before is not None:
             os.environ[SETTINGS_VARIABLE] = before
+
+
+class _TestsGoOn:
+    """Takes the end of the program: the application itself would end every wait of the tests that follow."""
+
+    def exit(self, code: int) -> None:
+        """Stay."""
 
 
 class Operator:

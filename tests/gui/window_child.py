@@ -64,41 +64,46 @@ class Ticks(QObject):
 
     def begin(self) -> None:
         """Forget what was; the next tick counts."""
-        self.late_s: list[float] = []
+        self._late_s: list[float] = []
+        self._own_s: list[float] = []  # without the time in which no processor was free
         self._last_s, self._last = time.perf_counter(), self._counts()
 
-    def summary(self) -> dict[str, float]:
-        """Milliseconds of lateness."""
-        ordered = sorted(self.late_s)
-        parts = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
-        return {name: ordered[int(part * (len(ordered) - 1))] * 1e3 for name, part in parts.items()} | {
-            "ticks": len(ordered)
-        }
+    def summary(self) -> dict[str, Any]:
+        """Milliseconds of lateness, as the clock has it and by the window's own fault."""
+        return {"ticks": len(self._late_s), **_parts(self._late_s), "own": _parts(self._own_s)}
 
     def _tick(self) -> None:
-        now_s = time.perf_counter()
+        now_s, counts = time.perf_counter(), self._counts()
         late_s = max(0.0, now_s - self._last_s - TICK_MS / 1e3)
-        self.late_s.append(late_s)
+        worked_s, queued_s = (now - before for now, before in zip(counts, self._last, strict=True))
+        self._late_s.append(late_s)
+        self._own_s.append(max(0.0, late_s - queued_s))
         if self._why is not None:
-            counts = self._counts()
             if late_s > LATE_S:
-                worked, waited = (1e3 * (now - before) for now, before in zip(counts, self._last, strict=True))
+                figures = f"{1e3 * late_s:.0f} late, {1e3 * worked_s:.0f} worked, {1e3 * queued_s:.0f} queued"
                 with self._why.open("a") as file:
-                    file.write(f"{1e3 * late_s:.0f} late, {worked:.0f} worked, {waited:.0f} queued: {self._seen}\n")
-            self._last, self._seen = self._counts(), ""
+                    file.write(f"{figures}: {self._seen}\n")
+            self._seen = ""
             signal.setitimer(signal.ITIMER_REAL, LATE_S)
-        self._last_s = now_s
+        self._last_s, self._last = now_s, counts
 
     def _note(self, _signal: int, frame: FrameType | None) -> None:
         here = traceback.extract_stack(frame)[-6:]
         self._seen = " < ".join(f"{Path(one.filename).stem}:{one.lineno} {one.name}" for one in reversed(here))
 
     def _counts(self) -> tuple[float, float]:
-        """Seconds on a processor, and seconds of waiting for one."""
-        if self._why is None:
+        """Seconds on a processor, and seconds of waiting for one; zeros where the system does not tell."""
+        try:
+            on_ns, queued_ns, _ = self._schedule.read_text().split()
+        except OSError:
             return 0.0, 0.0
-        on_ns, waited_ns, _ = self._schedule.read_text().split()
-        return int(on_ns) / 1e9, int(waited_ns) / 1e9
+        return int(on_ns) / 1e9, int(queued_ns) / 1e9
+
+
+def _parts(values_s: list[float]) -> dict[str, float]:
+    ordered = sorted(values_s)
+    parts = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
+    return {name: ordered[int(part * (len(ordered) - 1))] * 1e3 for name, part in parts.items()}
 
 
 class WatchedSession(gui.Session):
@@ -149,11 +154,12 @@ class WatchedSession(gui.Session):
         say(page=self.panel.window.page)
 
     def do_begin(self) -> None:
+        self._known = set(sys.modules)
         self._ticks.begin()
         say(begun=True)
 
     def do_lateness(self) -> None:
-        say(lateness=self._ticks.summary())
+        say(lateness={**self._ticks.summary(), "imported": sorted(set(sys.modules) - self._known)})
 
     def do_state(self) -> None:
         batch = self.panel.batches.list.current
@@ -177,7 +183,10 @@ class WatchedSession(gui.Session):
         )
 
     def _shutter(self) -> str | None:
-        return self.connections and str(self.connections._shutter())
+        if self.connections is None:
+            return None
+        station = self.connections._station
+        return str(station.dome.state.shutter_word(station.observatory.clock.monotonic()))
 
     def do_scroll_log(self, row: int) -> None:
         self.panel.log.findChild(QTableView).verticalScrollBar().setValue(row)

@@ -26,14 +26,14 @@ CHECKOUT = Path(__file__).parents[2]
 class WindowProcess:
     """`window_child.py`, spoken to."""
 
-    def __init__(self, home: Home, *options: str) -> None:
+    def __init__(self, home: Home, *options: str, **environment: str) -> None:
         self.errors = home.folder / f"stderr-{time.monotonic_ns()}.txt"
         self.began_s = time.monotonic()
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "tests.gui.window_child", *options],
                 cwd=CHECKOUT,
-                env=home.environment | _environment(home),
+                env=home.environment | environment | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(CHECKOUT)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -98,12 +98,6 @@ class WindowProcess:
             self._lines.put(json.loads(line))
 
 
-def _environment(home: Home) -> dict[str, str]:
-    """Without a display; what Python compiles is kept from one start to the next, and not in the checkout."""
-    compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(home.folder / "compiled")}
-    return compiled | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(CHECKOUT)}
-
-
 class Embedded:
     """The simulator that a window of this home began."""
 
@@ -148,9 +142,9 @@ class Windows:
         file.parent.mkdir(parents=True)
         file.write_text("[front_desk]\nport = 0\n", encoding="utf-8")
 
-    def start(self, *options: str) -> WindowProcess:
+    def start(self, *options: str, **environment: str) -> WindowProcess:
         """Start a window."""
-        self._started.append(WindowProcess(self.home, *options))
+        self._started.append(WindowProcess(self.home, *options, **environment))
         return self._started[-1]
 
     @property
