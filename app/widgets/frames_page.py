@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ _PAGE_KEYS = (
     ("Page Up / Down", "frame before, after"),
     ("Ctrl + O", "open a frame"),
     ("Ctrl + F", "search the header"),
-    ("B", "blink the two selected frames"),
+    ("B", "blink raw and calibrated, or two selected frames"),
 )
 
 
@@ -180,6 +180,7 @@ class FramesPage(QWidget):
         self._wanted: list[Path | None] = [None, None]
         self._labels = ["", ""]
         self._failed: set[Path] = set()
+        self._origins: Mapping[Path, tuple[Path, Path]] = {}
         self._active = 0
         self._is_focus_wanted = False
         self._place: tuple[float, float, float] | None = None
@@ -238,6 +239,11 @@ class FramesPage(QWidget):
         self._strip.set_items(tuple(items))
         self._strip.setVisible(bool(items))
         self._say_count()
+
+    def set_origins(self, origins: Mapping[Path, tuple[Path, Path]]) -> None:
+        """For products: the raw and the calibrated frame that are compared while the product is shown alone."""
+        self._origins = origins
+        self._offer()
 
     def set_overview(self, overview: FrameOverview) -> None:
         """Show a frame that was opened; one that nobody waits for any more is not shown."""
@@ -489,11 +495,14 @@ class FramesPage(QWidget):
         return self._wanted[number] in self._failed or (overview is not None and overview.path == self._wanted[number])
 
     def _pair(self) -> tuple[Path, Path] | None:
-        """The two frames that are compared now, or selected in the strip."""
+        """The two frames that are compared now, or selected in the strip, or the shown one and its raw frame."""
         selected = self._strip.selected_paths()
         if self._mode is not Mode.SINGLE and len(self.shown_paths) == 2:
             return self.shown_paths[0], self.shown_paths[1]
-        return (selected[0], selected[1]) if len(selected) == 2 else None
+        if len(selected) == 2:
+            return selected[0], selected[1]
+        shown = self._wanted[0]
+        return None if shown is None else self._origins.get(shown)
 
     def _offer(self) -> None:
         """Say what can be done now, and why not what cannot."""
@@ -502,7 +511,8 @@ class FramesPage(QWidget):
             (self._compare_button, "Two frames side by side, with one pan and zoom", Mode.COMPARE),
             (self._blink_button, "Two frames in turn, with one pan and zoom (B)", Mode.BLINK),
         ):
-            why = meaning if is_possible else f"{meaning}: select two frames in the strip (Ctrl+click) first"
+            first = "show a light, or select two frames in the strip (Ctrl+click) first"
+            why = meaning if is_possible else f"{meaning}: {first}"
             button.setEnabled(is_possible)
             button.setChecked(self._mode is mode)
             button.setToolTip(why)
@@ -524,7 +534,7 @@ class FramesPage(QWidget):
         self._viewers[1].resize(self._viewers[0].size())
         self._set_mode(mode)
         if was is Mode.SINGLE:
-            self._await(list(pair))
+            self._await(list(pair), ("raw", "calibrated") if pair in self._origins.values() else ("", ""))
 
     def _show_other(self) -> None:
         """The next of two frames that blink; the one that is not drawn yet is not shown."""

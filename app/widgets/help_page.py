@@ -88,6 +88,8 @@ KEYS_TOPIC = Topic(
         ("Ctrl+Shift+C", "CLOSE the shutter"),
         ("Ctrl+Shift+O", "OPEN the shutter: hold the keys for 1.5 s"),
         ("Ctrl+1 … Ctrl+7", "Go to a page"),
+        ("Ctrl+T", "Dark, red, amber"),
+        ("Ctrl+Shift+N", "A new batch, from any page"),
         ("Ctrl+G", "Night: type an azimuth, Enter goes"),
         ("Left, Right, Enter", "Dial: choose an azimuth by 1° (Shift: 10°), and go there; Esc gives up"),
         ("Ctrl+N", "Orders: new order"),

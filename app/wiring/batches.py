@@ -10,6 +10,7 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from app.controllers.batch_thread import BatchThread
 from app.controllers.batches import BatchesController
 from app.controllers.frames import FramesController
+from app.model.batch import ProductKind
 from app.model.story import BatchStory
 from app.widgets.control_panel import ControlPanel
 from app.widgets.film_strip import StripItem
@@ -66,11 +67,14 @@ def connect_batches(
         if items != shown[-1]:
             shown[-1] = items
             panel.frames.set_items(items)
+            panel.frames.set_origins(_origins(story))
 
     def watch(title: str) -> None:
         batches.set_watching(title in (page.TITLE, panel.night.TITLE))
         if title == page.TITLE and not panel.window.rail.button(title).hasFocus():  # it came by keys, not by the rail
             page.list.focus_table()
+        if title == panel.frames.TITLE and not panel.window.rail.button(title).hasFocus():
+            panel.frames.strip.setFocus()
 
     def choose_folder() -> None:
         panel.window.show_page(page.TITLE)
@@ -83,3 +87,14 @@ def connect_batches(
     batches.story_changed.connect(fill_strip)
     panel.window.page_changed.connect(watch)
     watch(panel.window.page)
+
+
+def _origins(story: BatchStory) -> dict[Path, tuple[Path, Path]]:
+    """For each light its raw frame and itself; for each stack those of its first light."""
+    pairs = {card.path: (card.raw_path, card.path) for card in story.products if card.raw_path is not None}
+    of_raw = {raw.name: (raw, calibrated) for raw, calibrated in pairs.values()}
+    for card in story.products:
+        inputs = [of_raw[name] for name in card.inputs if name in of_raw]
+        if card.kind is ProductKind.LIGHT_STACK and inputs:
+            pairs[card.path] = inputs[0]
+    return pairs

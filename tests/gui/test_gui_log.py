@@ -195,6 +195,7 @@ def test_killed_window_comes_back_to_the_same_place(page, qtbot, qapp):
     page._apply_filter()
     is_filtered(qtbot, page)
     page._table.verticalScrollBar().setValue(7)
+    qtbot.waitUntil(lambda: top(page) == "line 43")
     state, seen = page.view_state(), top(page)
     again = LogPage()
     qtbot.addWidget(again)

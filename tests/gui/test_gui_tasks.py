@@ -253,6 +253,37 @@ def fwhm_by_keyboard(whole: Whole, who: Operator) -> None:
     assert "FWHM 3.5" in stacks(whole).cards.index(0, 0).data()
 
 
+@task("compare raw and calibrated", "mouse")
+def compare_by_mouse(whole: Whole, who: Operator) -> None:
+    who.click(rail(whole, "Frames"))
+    strip = whole.panel.frames.strip
+    row = next(row for row, item in enumerate(strip.frames.items) if item.path.parent.name == "calibrated")
+    who.click(strip.viewport(), strip.visualRect(strip.frames.index(row)).center())
+    compare = button(whole.panel.frames, "Compare")
+    whole.wait(compare.isEnabled)
+    who.click(compare)
+    check_compared(whole)
+
+
+@task("compare raw and calibrated", "keyboard")
+def compare_by_keyboard(whole: Whole, who: Operator) -> None:
+    who.press("Ctrl+4")
+    who.press("Down")
+    whole.wait(lambda: bool(whole.panel.frames.shown_paths))
+    who.press("B")
+    check_compared(whole)
+
+
+def check_compared(whole: Whole) -> None:
+    """A raw light and what became of it are drawn, under one pan and zoom; then one frame is shown again."""
+    page = whole.panel.frames
+    whole.wait(lambda: len(page.shown_paths) == 2 and all(viewer.is_painted for viewer in page.viewers))
+    raw, calibrated = page.shown_paths
+    assert raw.name.removesuffix(".fits") + "_calibrated.fits" == calibrated.name
+    assert page.viewers[0].place == page.viewers[1].place
+    page.open(calibrated)
+
+
 @task("redo a failed batch", "mouse")
 def redo_by_mouse(whole: Whole, who: Operator) -> None:
     runs = failures(whole)

@@ -157,18 +157,17 @@ def wait_for(whole: Whole, ask: Callable[[], Any]) -> Any:
     return ask()
 
 
-def test_window_ends_though_its_processor_was_quicker(
-    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_window_ends_though_its_processor_was_quicker(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread may end between any two lines of the shutdown: nobody may wait for an end that has been."""
-    with whole_window(qtbot, tmp_path) as other:
-        thread = other.session.connections.batch_thread
-        is_running = thread.isRunning
+    thread = whole.session.connections.batch_thread
+    is_running = thread.isRunning
 
-        def look() -> bool:
-            before = is_running()
-            thread.stop()
-            assert thread.wait(10_000)
-            return before
+    def look() -> bool:
+        before = is_running()
+        thread.stop()
+        assert thread.wait(10_000)
+        return before
 
-        monkeypatch.setattr(thread, "isRunning", look)
+    monkeypatch.setattr(thread, "isRunning", look)
+    whole.session.leave()
+    whole.wait(lambda: not whole.panel.window.isVisible())
