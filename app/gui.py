@@ -166,6 +166,7 @@ class Duty(QThread):
 
             with self._opening() as station:
                 gc.freeze()  # what was imported stays: looking through all of it again stops every thread for 0.3 s
+                gc.enable()
                 self.ready.emit(station)
                 self._may_leave.wait()
         except ObservatoryError as error:
@@ -174,6 +175,8 @@ class Duty(QThread):
         except Exception as error:
             log.exception("The observatory could not be opened, or not be closed")
             self.failed.emit(f"Cupola failed at its start: {error}: see the log")
+        finally:
+            gc.enable()
 
     def leave(self) -> None:
         """Let the observatory be closed."""

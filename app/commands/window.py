@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -21,6 +22,7 @@ def run() -> int:
             return FAILED
         if os.environ.get("DISPLAY"):
             os.environ["QT_QPA_PLATFORM"] = "xcb"  # under Wayland a client can neither place nor raise STOP
+    gc.disable()  # nothing that the start makes is garbage; `gui.Duty` lets it begin when the start is over
     try:
         from app import gui
     except ImportError as error:
