@@ -23,6 +23,11 @@ from tests.gui.window import Operator, Whole, newest, whole_window
 
 MOST = 3
 NIGHT, EMPTY = "2026-03-14_field", "2026-03-13_empty"
+#: Filters of warnings are every thread's: those that the threads of the window set for a moment stay set here.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::astropy.wcs.FITSFixedWarning", "ignore::astropy.utils.exceptions.AstropyWarning"
+)
+
 SCALE = 8.0
 TASKS: list[tuple[str, str, Callable[[Whole, Operator], None]]] = []
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from astropy.io import fits
-from astropy.wcs import WCS, FITSFixedWarning
+from astropy.wcs import WCS
 from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
@@ -19,6 +18,11 @@ from app.model.dome import ShutterWord
 from app.model.wording import declination_text, right_ascension_text
 from app.sim.raw_night import write_night
 from tests.gui.window import Whole, newest, whole_window
+
+#: Filters of warnings are every thread's: those that the threads of the window set for a moment stay set here.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::astropy.wcs.FITSFixedWarning", "ignore::astropy.utils.exceptions.AstropyWarning"
+)
 
 SCALE = 4.0
 
@@ -124,9 +128,7 @@ def test_order_of_the_form_becomes_stacks_with_their_sky(whole: Whole, tmp_path:
     viewer = panel.frames.viewers[0]
     whole.wait(lambda: viewer.overview is not None and viewer.overview.path == stack and viewer.is_painted)
     assert panel.window.page == "Frames"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        wcs = WCS(fits.getheader(stack))
+    wcs = WCS(fits.getheader(stack), fix=False)  # its mending warns, and filters of warnings are every thread's
     for at in (QPoint(60, 60), viewer.rect().center(), QPoint(viewer.width() - 50, viewer.height() // 3)):
         check_cursor(whole, at, wcs)
 
