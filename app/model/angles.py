@@ -1,4 +1,4 @@
-"""Azimuths: North 0, East 90, clockwise seen from above."""
+"""Azimuths, and altitudes of a dome's opening: North 0, East 90, clockwise seen from above."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from app.model.errors import ObservatoryError
 
 class AzimuthRefused(ObservatoryError):
     """What was given is no azimuth."""
+
+
+class AltitudeRefused(ObservatoryError):
+    """What was given is no altitude of a dome's opening."""
 
 
 def wrapped_deg(angle_deg: float) -> float:
@@ -48,11 +52,27 @@ def parse_azimuth_deg(given: object) -> float:
     """
     remedy = "give a number from 0 to less than 360 degrees, North 0, East 90"
     try:
-        if isinstance(given, bool) or not isinstance(given, int | float | str) or "_" in str(given):
-            raise ValueError(given)
-        azimuth_deg = float(given.replace("°", "") if isinstance(given, str) else given)
+        azimuth_deg = _number(given)
     except (ValueError, OverflowError) as error:
         raise AzimuthRefused(f"Azimuth {str(given)[:40]!r} is no number: {remedy}") from error
     if not isfinite(azimuth_deg) or not 0.0 <= azimuth_deg < 360.0:
         raise AzimuthRefused(f"Azimuth {azimuth_deg:g} is outside of the circle: {remedy}")
     return azimuth_deg
+
+
+def parse_altitude_deg(given: object) -> float:
+    """Check the altitude of a dome's opening, as `parse_azimuth_deg`: from 0 to 90 degrees; raises `AltitudeRefused`."""
+    remedy = "give a number from 0 to 90 degrees"
+    try:
+        altitude_deg = _number(given)
+    except (ValueError, OverflowError) as error:
+        raise AltitudeRefused(f"Altitude {str(given)[:40]!r} is no number: {remedy}") from error
+    if not isfinite(altitude_deg) or not 0.0 <= altitude_deg <= 90.0:
+        raise AltitudeRefused(f"Altitude {altitude_deg:g} is below the horizon or past the zenith: {remedy}")
+    return altitude_deg
+
+
+def _number(given: object) -> float:
+    if isinstance(given, bool) or not isinstance(given, int | float | str) or "_" in str(given):
+        raise ValueError(given)
+    return float(given.replace("°", "") if isinstance(given, str) else given)

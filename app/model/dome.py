@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from app.model.angles import turn_deg
 from app.model.errors import ObservatoryError
+from app.model.following import NOT_FOLLOWING, FollowState
 from app.model.reading import FRESH_S, NEVER_READ, Freshness, Reading
+
+if TYPE_CHECKING:
+    from app.model.interlocks import Interlock
 
 T = TypeVar("T")
 
@@ -28,6 +32,14 @@ class DeviceRefused(DeviceError):
 
 class DeviceNotSupported(DeviceRefused):
     """The device has no such part (Alpaca error 0x400)."""
+
+
+class DeviceBusy(DeviceRefused):
+    """The device is doing something else and takes no command now (driver error 0x7DA and the like)."""
+
+
+class DeviceNonsense(DeviceError):
+    """The device answered with a value that cannot be."""
 
 
 class DomeRefused(ObservatoryError):
@@ -72,14 +84,22 @@ class WishKind(StrEnum):
     CLOSE = "close"
     PARK = "park"
     HOME = "home"
+    ALTITUDE = "raise to"
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A person takes the responsibility that an interlock cannot take."""
+    """A person takes the responsibility that an interlock cannot take, for some time.
+
+    Attributes
+    ----------
+    minutes : float
+        How long it holds; its end is an alarm, never a motion.
+    """
 
     name: str
     reason: str
+    minutes: float = 30.0
 
     def __str__(self) -> str:
         return f"{self.name}: {self.reason}"
@@ -94,6 +114,15 @@ def parse_override(text: str) -> Override:
 
 
 @dataclass(frozen=True, slots=True)
+class ActiveOverride:
+    """What somebody answers for, by the guard's names, until a monotonic time in seconds."""
+
+    override: Override
+    covers: tuple[str, ...]
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class DomeWish:
     """What somebody wants of the dome.
 
@@ -101,12 +130,15 @@ class DomeWish:
     ----------
     azimuth_deg : float or None
         Where to, for GOTO alone.
+    altitude_deg : float or None
+        Where to, for ALTITUDE alone.
     override : Override or None
-        For OPEN where no interlock stands in for the person.
+        For OPEN against interlocks that are not met.
     """
 
     kind: WishKind
     azimuth_deg: float | None = None
+    altitude_deg: float | None = None
     override: Override | None = None
 
 
@@ -165,6 +197,8 @@ class DomeSample:
     is_slewing: bool
     is_at_park: bool | None
     is_at_home: bool | None
+    altitude_deg: float | None = None
+    is_slaved: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +211,8 @@ class DomeFacts:
     can_set_shutter: bool
     can_park: bool
     can_find_home: bool
+    can_set_altitude: bool = False
+    can_slave: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +241,20 @@ class DomeState:
         How long the newest poll took.
     stop_notice : str or None
         What came of a STOP that was not confirmed.
+    is_slaved : Reading of bool
+        Whether the driver follows a telescope of its own.
+    closed_contact : Reading of bool
+        Whether an independent contact says that the shutter is closed; never read where there is none.
+    interlocks : tuple of Interlock
+        The conditions of OPEN, met or not.
+    following : FollowState
+        Who slaves, and how that fares.
+    override : ActiveOverride or None
+        The override under which it was opened, until it is closed; its end is an alarm.
+    is_owner : bool
+        Whether this program alone commands the dome.
+    close_again_s : float or None
+        Monotonic time at which a failed close is sent again.
     """
 
     server: str = ""
@@ -221,6 +271,14 @@ class DomeState:
     last_move: Move | None = None
     latency_s: float | None = None
     stop_notice: str | None = None
+    altitude_deg: Reading[float] = NEVER_READ
+    is_slaved: Reading[bool] = NEVER_READ
+    closed_contact: Reading[bool] = NEVER_READ
+    interlocks: tuple[Interlock, ...] = ()
+    following: FollowState = NOT_FOLLOWING
+    override: ActiveOverride | None = None
+    is_owner: bool = True
+    close_again_s: float | None = None
     slit_width_deg: float = 20.0
     park_deg: float | None = None
     home_deg: float | None = None
@@ -258,6 +316,8 @@ class DomeState:
             is_slewing=reading(sample.is_slewing),
             is_at_park=reading(sample.is_at_park),
             is_at_home=reading(sample.is_at_home),
+            altitude_deg=reading(sample.altitude_deg),
+            is_slaved=reading(sample.is_slaved),
         )
 
     def failed(self, why: str) -> DomeState:
@@ -270,6 +330,8 @@ class DomeState:
             is_slewing=self.is_slewing.failed(why),
             is_at_park=self.is_at_park.failed(why),
             is_at_home=self.is_at_home.failed(why),
+            altitude_deg=self.altitude_deg.failed(why),
+            is_slaved=self.is_slaved.failed(why),
             closed_by=None,
         )
 
@@ -291,6 +353,8 @@ class DomeState:
         if shutter is None:
             return ShutterWord.UNKNOWN
         if shutter is ShutterState.CLOSED:
+            if self.closed_contact.fresh_value(now_s, self.fresh_s) is False:
+                return ShutterWord.NOT_CLOSED
             proven = self.closed_by in (ClosedBy.MOTION, ClosedBy.SWITCH)
             return ShutterWord.PROVEN_CLOSED if proven else ShutterWord.CLOSED
         return ShutterWord.NOT_CLOSED if shutter is ShutterState.ERROR else ShutterWord(shutter.value)

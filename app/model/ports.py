@@ -122,7 +122,8 @@ class BatchStore(Protocol):
 class DomeClient(Protocol):
     """A dome on the wire, for the thread of one lane; every call may block up to its time-out.
 
-    All but `warm` raise `DeviceUnreachable`, `DeviceRefused` or `DeviceNotSupported`.
+    All but `warm` raise `DeviceUnreachable`, `DeviceNonsense`, or `DeviceRefused` (of which `DeviceNotSupported` and
+    `DeviceBusy` are kinds).
     """
 
     def warm(self) -> None:
@@ -139,6 +140,14 @@ class DomeClient(Protocol):
 
     def slew_to_azimuth(self, azimuth_deg: float) -> None:
         """Begin to turn; 0 <= azimuth < 360."""
+        ...
+
+    def slew_to_altitude(self, altitude_deg: float) -> None:
+        """Begin to raise or lower the opening; 0 <= altitude <= 90."""
+        ...
+
+    def set_slaved(self, is_slaved: bool) -> None:
+        """Have the driver follow its own telescope, or not."""
         ...
 
     def open_shutter(self) -> None:
@@ -177,6 +186,14 @@ class MountClient(Protocol):
         """Stop a slew."""
         ...
 
+    def park(self) -> None:
+        """Begin to slew to the park position; a mount that is parked already stays so."""
+        ...
+
+    def stop_tracking(self) -> None:
+        """Let the sky go by."""
+        ...
+
     def close(self) -> None:
         """Let the connection to the server go."""
         ...
@@ -199,6 +216,30 @@ class WeatherClient(Protocol):
 
     def read(self) -> Weather:
         """Every sensor that it has."""
+        ...
+
+    def close(self) -> None:
+        """Let the connection to the server go."""
+        ...
+
+
+class ContactClient(Protocol):
+    """One contact of a switch device on the wire; raises as `DomeClient`."""
+
+    def read(self) -> bool:
+        """Whether it is on."""
+        ...
+
+    def close(self) -> None:
+        """Let the connection to the server go."""
+        ...
+
+
+class CoverClient(Protocol):
+    """A mirror cover on the wire; raises as `DomeClient`."""
+
+    def close_cover(self) -> None:
+        """Begin to close it."""
         ...
 
     def close(self) -> None:

@@ -106,16 +106,130 @@ class Dome(Device):
     slit_width_deg: Annotated[float, Field(gt=0.0, le=180.0)] = 20.0
     park_deg: Annotated[float, Field(ge=0.0, lt=360.0)] | None = None
     home_deg: Annotated[float, Field(ge=0.0, lt=360.0)] | None = None
+    unique_id: str = ""
     tolerance_deg: Annotated[float, Field(gt=0.0, le=10.0)] = 1.0
     poll_s: Annotated[float, Field(ge=0.1, le=10.0)] = 0.4
     motion_start_s: Annotated[float, Field(gt=0.0, le=120.0)] = 10.0
     motion_end_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 300.0
 
 
+class Contact(Device):
+    """One contact of an Alpaca switch device: ``contact`` is its number there."""
+
+    contact: Annotated[int, Field(ge=0, le=32767)] = 0
+    is_inverted: bool = False
+
+
+class Enclosure(_Table):
+    """What is true of the building, and no driver tells.
+
+    Attributes
+    ----------
+    can_hit_mount : bool or None
+        Whether a closing roof can hit the telescope: no for a dome with a slit, yes for roll-off roof, clamshell,
+        drop-out shutter. None is not known: then OPEN is refused.
+    shutter_azimuth_deg : float or None
+        The shutter has its power at this azimuth alone; None when it has it everywhere.
+    closes_when_abandoned : bool
+        Whether the dome's controller closes by itself when nobody speaks to it.
+    closed, mount_parked, mains : Contact
+        Independent contacts: on when the shutter is closed, the mount is parked, the mains is there.
+    """
+
+    can_hit_mount: bool | None = None
+    shutter_azimuth_deg: Annotated[float, Field(ge=0.0, lt=360.0)] | None = None
+    closes_when_abandoned: bool = False
+    closed: Contact = Contact()
+    mount_parked: Contact = Contact()
+    mains: Contact = Contact()
+
+
+class Slaving(_Table):
+    """The geometry by which the slit follows the telescope; metres, east, north and up from the dome's centre.
+
+    Attributes
+    ----------
+    dome_radius_m : float
+        Of the sphere.
+    pier_east_m, pier_north_m, pier_up_m : float
+        Where the mount's axes cross.
+    axis_to_tube_m : float
+        From the polar axis to the middle of the tube, along the declination axis.
+    lateral_m : float
+        From the declination axis to the tube, sideways.
+    beam_diameter_m : float
+        Of the light that must come through.
+    slit_past_zenith_deg : float
+        How far the slit reaches over the top.
+    slit_lower_edge_deg : float
+        Altitude of the slit's lower edge.
+    azimuth_zero_deg : float
+        What the dome reads when the slit looks north.
+    margin : float
+        The dome moves when the beam is nearer to the slit's edge than this part of the free way.
+    is_equatorial : bool
+        Whether the mount is German equatorial; else it is alt-azimuth or a fork.
+    """
+
+    dome_radius_m: Annotated[float, Field(gt=0.0, le=100.0)] = 2.5
+    pier_east_m: Annotated[float, Field(ge=-50.0, le=50.0)] = 0.0
+    pier_north_m: Annotated[float, Field(ge=-50.0, le=50.0)] = 0.0
+    pier_up_m: Annotated[float, Field(ge=-50.0, le=50.0)] = 0.0
+    axis_to_tube_m: Annotated[float, Field(ge=-20.0, le=20.0)] = 0.0
+    lateral_m: Annotated[float, Field(ge=-20.0, le=20.0)] = 0.0
+    beam_diameter_m: Annotated[float, Field(gt=0.0, le=50.0)] = 0.3
+    slit_past_zenith_deg: Annotated[float, Field(ge=0.0, le=90.0)] = 10.0
+    slit_lower_edge_deg: Annotated[float, Field(ge=-10.0, lt=90.0)] = 0.0
+    azimuth_zero_deg: Annotated[float, Field(ge=0.0, lt=360.0)] = 0.0
+    margin: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    is_equatorial: bool = True
+
+
+class Guard(_Table):
+    """When the guard closes, and who may open again.
+
+    Attributes
+    ----------
+    lease_s : float
+        A window, or a night without one, that is not heard of for so long is dead.
+    closes_abandoned : bool
+        Whether the guard closes when nobody holds a lease any more; else it alarms.
+    silent_s : float
+        A sensor that says nothing for so long counts as unsafe.
+    stop_countdown_s : float
+        After a STOP of a safety close, it closes again after so long.
+    reopen_after_min : float
+        How long everything must have been safe before the dome may open again.
+    open_at : float
+        Part of each weather limit that a value must be under before the dome may open.
+    reopenings_a_night : int
+        How often the dome may open again.
+    sun_altitude_deg : float
+        OPEN is refused, and the guard closes, when the Sun stands higher.
+    retry_s, longest_retry_s : float
+        Wait after the first failed close, doubled after each, up to the second.
+    motor_starts_an_hour : int
+        The shutter's motor is started no more often than this by the guard.
+    """
+
+    lease_s: Annotated[float, Field(ge=5.0, le=600.0)] = 60.0
+    closes_abandoned: bool = True
+    silent_s: Annotated[float, Field(ge=5.0, le=600.0)] = 30.0
+    stop_countdown_s: Annotated[float, Field(ge=30.0, le=600.0)] = 30.0
+    reopen_after_min: Annotated[float, Field(ge=0.0, le=240.0)] = 20.0
+    open_at: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
+    reopenings_a_night: Annotated[int, Field(ge=0, le=20)] = 3
+    sun_altitude_deg: Annotated[float, Field(ge=-18.0, le=0.0)] = 0.0
+    retry_s: Annotated[float, Field(ge=1.0, le=300.0)] = 10.0
+    longest_retry_s: Annotated[float, Field(ge=10.0, le=900.0)] = 900.0
+    motor_starts_an_hour: Annotated[int, Field(ge=4, le=120)] = 20
+
+
 class WeatherLimits(_Table):
-    """The sky is unsafe beyond these."""
+    """The sky is unsafe beyond these; wind counts as mean of ten minutes, and as gust."""
 
     wind_m_s: Annotated[float, Field(gt=0.0)] = 12.0
+    gust_m_s: Annotated[float, Field(gt=0.0)] = 15.0
     humidity_percent: Annotated[float, Field(gt=0.0, le=100.0)] = 90.0
     cloud_percent: Annotated[float, Field(ge=0.0, le=100.0)] = 80.0
 
@@ -148,7 +262,11 @@ class Settings(_Table):
     mount: Device = Device()
     safety_monitor: Device = Device()
     weather: Device = Device()
+    cover: Device = Device()
     weather_limits: WeatherLimits = WeatherLimits()
+    enclosure: Enclosure = Enclosure()
+    slaving: Slaving = Slaving()
+    guard: Guard = Guard()
     front_desk: FrontDesk = FrontDesk()
 
     @property

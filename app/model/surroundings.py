@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from app.model.reading import NEVER_READ, Reading
 
 
+class PierSide(StrEnum):
+    """Which side of its pier a German mount is on: a pointing state (ASCOM SideOfPier), not a compass direction."""
+
+    EAST = "east"
+    WEST = "west"
+
+
 @dataclass(frozen=True, slots=True)
 class MountSample:
-    """What one poll of a mount gave; None where it has no such part."""
+    """What one poll of a mount gave; None where it has no such part.
+
+    Attributes
+    ----------
+    pier_side : PierSide or None
+        EAST is the normal pointing state, looking west; None when the mount does not know or tell.
+    target_ra_deg, target_dec_deg : float or None
+        Where a slew goes.
+    target_pier_side : PierSide or None
+        On which side it will end (DestinationSideOfPier).
+    """
 
     azimuth_deg: float | None
     altitude_deg: float | None
@@ -18,11 +36,23 @@ class MountSample:
     is_tracking: bool | None
     is_slewing: bool | None
     is_parked: bool | None
+    pier_side: PierSide | None = None
+    target_ra_deg: float | None = None
+    target_dec_deg: float | None = None
+    target_pier_side: PierSide | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """What one poll of a weather station gave; None where it has no such sensor."""
+    """What one poll of a weather station gave; None where it has no such sensor.
+
+    Attributes
+    ----------
+    wind_mean_m_s : float or None
+        Mean of the last ten minutes, or of those that were watched; made by whoever watches.
+    age_s : float or None
+        Age of its data by its own word when they were read, seconds.
+    """
 
     wind_m_s: float | None = None
     gust_m_s: float | None = None
@@ -31,6 +61,8 @@ class Weather:
     rain_mm_h: float | None = None
     temperature_degc: float | None = None
     dew_point_degc: float | None = None
+    wind_mean_m_s: float | None = None
+    age_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +85,9 @@ class Surroundings:
     ----------
     has_mount, has_safety_monitor, has_weather : bool
         Whether the settings name such a device.
+    closed_contact, parked_contact, mains_contact : Reading of bool
+        Independent contacts: on when the shutter is closed, the mount is parked, the mains is there; never read where
+        there is none.
     """
 
     has_mount: bool = False
@@ -61,3 +96,6 @@ class Surroundings:
     mount: Reading[MountSample] = NEVER_READ
     is_safe: Reading[bool] = NEVER_READ
     weather: Reading[Weather] = NEVER_READ
+    closed_contact: Reading[bool] = NEVER_READ
+    parked_contact: Reading[bool] = NEVER_READ
+    mains_contact: Reading[bool] = NEVER_READ

@@ -9,11 +9,14 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any, assert_never
+from threading import Event
+from typing import Any, Protocol, assert_never
 
-from app.model.angles import AzimuthRefused, parse_azimuth_deg
+from app.devices.closing import close_shutter, turn_to_contacts
+from app.model.angles import AltitudeRefused, AzimuthRefused, parse_altitude_deg, parse_azimuth_deg
 from app.model.clock import Clock
 from app.model.dome import (
+    ActiveOverride,
     ClosedBy,
     DeviceError,
     DomeFacts,
@@ -22,14 +25,17 @@ from app.model.dome import (
     DomeState,
     DomeWish,
     Move,
+    Override,
     Phase,
     ShutterState,
     WishKind,
 )
 from app.model.errors import ObservatoryError
+from app.model.following import Follower, FollowState
+from app.model.interlocks import Interlock, is_closed_word, unmet
 from app.model.ports import DomeClient
-from app.model.reading import FRESH_S
-from app.model.settings import Dome
+from app.model.reading import FRESH_S, Reading
+from app.model.settings import Dome, Enclosure
 from app.services.dome_clients import DomeClients
 from app.services.dome_journal import DomeJournal, Record, journal_values
 from app.services.dome_moves import SHUTTER_WISHES, Follow, PendingStop, named
@@ -46,6 +52,38 @@ _BACK_OFF_S = (1.0, 2.0, 5.0)
 _FIRST_POLL_S = 5.0
 _CLOSE_LANES_S = CLOSE_S
 _KEPT_MOVES = 64
+#: A close that failed is sent again after so long, twice as long after each, and at last every quarter of an hour.
+_CLOSE_AGAIN_S, _CLOSE_AGAIN_LONGEST_S = 10.0, 900.0
+
+
+class Conditions(Protocol):
+    """What stands between a wish and a motion; every method returns at once, from any thread."""
+
+    @property
+    def enclosure(self) -> Enclosure:
+        """What is true of the building."""
+        ...
+
+    @property
+    def closed_contact(self) -> Reading[bool]:
+        """Whether an independent contact says that the shutter is closed; never read where there is none."""
+        ...
+
+    def of(self, kind: WishKind) -> tuple[Interlock, ...]:
+        """Every interlock of a motion, met or not."""
+        ...
+
+    def opening(self, who: str) -> None:
+        """The dome is told to open."""
+        ...
+
+    def override(self, override: Override, covers: tuple[str, ...]) -> None:
+        """Somebody takes the responsibility for what is named."""
+        ...
+
+    def stopped(self, who: str) -> None:
+        """Somebody pressed STOP."""
+        ...
 
 
 @dataclass(slots=True)
@@ -71,6 +109,8 @@ class DomeService:
         Writes a row; it may block, and its failures are logged.
     clock : Clock
         Monotonic for ages and watchdogs, UTC for the readings.
+    conditions : Conditions
+        The interlocks, which hold for whoever asks.
     server : str
         ``HOST:PORT/device``, for people.
     is_ours : bool
@@ -85,13 +125,14 @@ class DomeService:
         settings: Dome,
         journal: Record,
         clock: Clock,
+        conditions: Conditions,
         *,
         server: str,
         is_ours: bool,
         is_owner: bool = True,
     ) -> None:
         self._settings = settings
-        self._is_owner = is_owner
+        self._conditions = conditions
         self._journal = DomeJournal(journal, server)
         self._clock = clock
         self._state = DomeState(
@@ -101,6 +142,7 @@ class DomeService:
             park_deg=settings.park_deg,
             home_deg=settings.home_deg,
             fresh_s=max(FRESH_S, 3.0 * settings.poll_s),
+            is_owner=is_owner,
         )
         self._poll_lane = Lane("dome-poll")
         self._command_lane = Lane("dome-command")
@@ -123,6 +165,8 @@ class DomeService:
         self._failures = 0
         self._failed_s = 0.0
         self._closing_seen = False
+        self._failed_closes = 0
+        self._close_again: asyncio.TimerHandle | None = None
         self._is_shut_down = False
 
     @property
@@ -173,7 +217,7 @@ class DomeService:
         Parameters
         ----------
         wish : DomeWish
-            CLOSE is always sent; the others only while the dome is read.
+            CLOSE is sent whether the dome is read or not; the others only while it is.
         who : str
             For the journal.
 
@@ -190,7 +234,11 @@ class DomeService:
             If the dome did not accept it, or did not answer: then it may move all the same.
         """
         self._loop = self._loop or asyncio.get_running_loop()
-        move, answer = self._issue(await self._checked(wish), who)
+        wish, covers = await self._checked(wish)
+        self._forget_failed_closes()
+        if wish.kind is WishKind.OPEN:
+            self._open_under(wish.override, covers, who)
+        move, answer = self._issue(wish, who)
         await asyncio.shield(asyncio.wrap_future(answer))  # who stops waiting withdraws nothing
         return self._commands[move.number].follow.move
 
@@ -214,11 +262,30 @@ class DomeService:
         number, pressed_s = next(self._numbers), self._clock.monotonic()
         self._dropped_below = number
         self._on_loop(self._stop_pressed, number, who, pressed_s)  # waits for nothing, and must come before the answer
-        return self._send_stop(number, who, pressed_s)
+        sent = self._send_stop(number, who, pressed_s)
+        self._conditions.stopped(who)
+        return sent
 
     def close_now(self, who: str) -> Future[None]:
         """Close the shutter; from any thread, past every queue; the future is as that of `stop`."""
         return self._issue(DomeWish(WishKind.CLOSE), who)[1]
+
+    def set_following(self, following: FollowState) -> None:
+        """Take how the following stands; whoever follows tells it."""
+        self._state = replace(self._state, following=following)
+        self._publish()
+
+    def set_owner(self, is_owner: bool) -> None:
+        """Take the command over, or hand it on; what is under way goes on, and is followed here."""
+        self._state = replace(self._state, is_owner=is_owner)
+        self._publish()
+
+    def end_override(self, who: str) -> None:
+        """Answer for nothing any more: the interlocks count again, and nothing moves by that."""
+        if self._state.override is not None:
+            self._journal.write(who, "dome override ended", {"override": str(self._state.override.override)})
+            self._state = replace(self._state, override=None)
+            self._publish()
 
     async def shut_down(self) -> None:
         """End the polling and the lanes within seconds; the dome stays as it is, and no command is sent.
@@ -258,10 +325,13 @@ class DomeService:
         self._state = replace(
             self._state.sampled(sample, asked_s, self._clock.utc()),
             facts=facts or self._state.facts,
+            closed_contact=self._conditions.closed_contact,
             closed_by=self._closed_by(sample.shutter),
             latency_s=now_s - asked_s,
         )
         self._confirm_stop(sample, asked_s)
+        if self._state.override is not None and is_closed_word(self._state.shutter_word(now_s)):
+            self.end_override("Cupola")
         for command in self._open_commands():
             seen = command.follow if self._stop else command.follow.seen(sample, asked_s, self._settings)
             self._follow(command, seen.at(now_s, self._settings))
@@ -281,8 +351,11 @@ class DomeService:
         self._publish()
 
     def _closed_by(self, shutter: ShutterState | None) -> ClosedBy | None:
-        """Whose word it is that the shutter is closed: a whole closing motion that was seen, or the driver's alone."""
+        """Whose word it is that the shutter is closed: a contact's, a whole closing motion's, or the driver's alone."""
         if shutter is ShutterState.CLOSED:
+            contact = self._conditions.closed_contact
+            if contact.fresh_value(self._clock.monotonic(), self._state.fresh_s) is True:
+                return ClosedBy.SWITCH
             return ClosedBy.MOTION if self._closing_seen else ClosedBy.DRIVER
         self._closing_seen = shutter is ShutterState.CLOSING
         return None
@@ -300,25 +373,28 @@ class DomeService:
 
     # Commands
 
-    async def _checked(self, wish: DomeWish) -> DomeWish:
-        """The wish if it may be sent."""
-        if wish.kind is WishKind.CLOSE:
-            return wish
-        if wish.kind is WishKind.GOTO:
-            try:
-                wish = replace(wish, azimuth_deg=parse_azimuth_deg(wish.azimuth_deg))
-            except AzimuthRefused as error:
-                raise DomeRefused(str(error)) from error
+    async def _checked(self, wish: DomeWish) -> tuple[DomeWish, tuple[str, ...]]:
+        """The wish if it may be sent, and what its override covers."""
+        wish = _readable(wish)
         what, server = named(wish), self._state.server
-        if not self._is_owner:
+        if wish.kind is not WishKind.CLOSE:
+            await self._require_command_of(what, wish.kind)
+        blocking = unmet(self._conditions.of(wish.kind))
+        fixed = [one for one in blocking if wish.override is None or not one.may_be_overridden]
+        if fixed:
+            reasons = "; ".join(one.sentence for one in fixed)
+            can_override = all(one.may_be_overridden for one in blocking)
+            remedy = ", or override it as NAME: REASON" if can_override else ""
+            raise DomeRefused(f"{what} is refused at {server}: {reasons}{remedy}")
+        return wish, tuple(name for one in blocking for name in (one.covers or (one.name,)))
+
+    async def _require_command_of(self, what: str, kind: WishKind) -> None:
+        """Raise `DomeRefused` unless this program commands a dome that is read, rests from STOP, and can do it."""
+        server = self._state.server
+        if not self._state.is_owner:
             raise DomeRefused(
                 f"{what} is refused: another Cupola commands the dome at {server}; from here it can be watched, closed "
-                "and stopped: end the other one to take over"
-            )
-        if wish.kind is WishKind.OPEN and not self._state.is_ours and wish.override is None:
-            raise DomeRefused(
-                f"{what} is refused: {server} is not the simulator that Cupola started, and no interlock guards it "
-                "yet; look at sky and dome, then give an override as NAME: REASON"
+                "and stopped: take over, or end the other one"
             )
         state = await self.first_poll()
         if not state.is_connected(self._clock.monotonic()):
@@ -326,9 +402,22 @@ class DomeService:
             raise DomeRefused(f"{what} is refused: the dome at {server} is not read ({why}); CLOSE and STOP are sent")
         if self._stop is not None and not self._stop.is_given_up:
             raise DomeRefused(f"{what} is refused: STOP is not confirmed yet; wait until the dome stands still")
-        if state.facts is not None and not _can(state.facts, wish.kind):
+        if state.facts is not None and not can(state.facts, kind):
             raise DomeRefused(f"{what} is refused: the dome at {server} cannot do that; do it by hand")
-        return wish
+        is_turn = kind in (WishKind.GOTO, WishKind.PARK, WishKind.HOME)
+        if is_turn and state.is_slaved.value and state.following.who is not Follower.CUPOLA:
+            raise DomeRefused(
+                f"{what} is refused: the dome's driver follows its telescope; switch that off there first"
+            )
+
+    def _open_under(self, override: Override | None, covers: tuple[str, ...], who: str) -> None:
+        """Tell the guard that the dome opens, and who answers for what."""
+        self._conditions.opening(who)
+        if override is None or not covers:
+            return
+        until_s = self._clock.monotonic() + override.minutes * 60.0
+        self._state = replace(self._state, override=ActiveOverride(override, covers, until_s))
+        self._conditions.override(override, covers)
 
     def _issue(self, wish: DomeWish, who: str) -> tuple[Move, Future[None]]:
         """Send a command through its lane, and follow it; from any thread."""
@@ -345,18 +434,21 @@ class DomeService:
 
     def _send(self, client: DomeClient, move: Move) -> None:
         """Send in a lane, unless what came after it forbids."""
-        wish, number = move.wish, move.number
-        if number <= self._dropped_below or (wish.kind is WishKind.OPEN and number <= self._open_dropped_below):
-            raise DomeRefused(
-                f"{named(wish)} was dropped before it was sent: STOP, CLOSE or the end of Cupola came after it"
-            )
+        wish = move.wish
+        self._require_not_dropped(move)
         match wish.kind:
             case WishKind.GOTO:
                 client.slew_to_azimuth(parse_azimuth_deg(wish.azimuth_deg))
+            case WishKind.ALTITUDE:
+                client.slew_to_altitude(parse_altitude_deg(wish.altitude_deg))
             case WishKind.OPEN:
+                contacts_deg = self._conditions.enclosure.shutter_azimuth_deg
+                if contacts_deg is not None:
+                    turn_to_contacts(client, contacts_deg, lambda seconds: self._pause(seconds, move))
+                    self._require_not_dropped(move)
                 client.open_shutter()
             case WishKind.CLOSE:
-                client.close_shutter()
+                close_shutter(client, self._conditions.enclosure, lambda seconds: self._pause(seconds, move))
             case WishKind.PARK:
                 client.park()
             case WishKind.HOME:
@@ -364,18 +456,33 @@ class DomeService:
             case _:
                 assert_never(wish.kind)
 
+    def _pause(self, seconds: float, move: Move) -> None:
+        """Wait in a lane, in the middle of a command of several steps; raises when it was dropped meanwhile."""
+        Event().wait(seconds)
+        self._require_not_dropped(move)
+
+    def _require_not_dropped(self, move: Move) -> None:
+        is_opening = move.wish.kind is WishKind.OPEN
+        if move.number <= self._dropped_below or (is_opening and move.number <= self._open_dropped_below):
+            raise DomeRefused(
+                f"{named(move.wish)} was dropped before it was sent: STOP, CLOSE or the end of Cupola came after it"
+            )
+
     def _command_answered(self, move: Move, before: dict[str, Any], answer: Future[None]) -> None:
         """Take the answer in the lane's thread."""
         at_s, error = self._clock.monotonic(), answer.exception()
         detail = {"number": move.number, "before": before, "latency_s": round(at_s - move.began_s, 3)}
         if move.wish.azimuth_deg is not None:
             detail["azimuth_deg"] = move.wish.azimuth_deg
+        if move.wish.altitude_deg is not None:
+            detail["altitude_deg"] = move.wish.altitude_deg
+        detail["unmet"] = [one.sentence for one in unmet(self._conditions.of(move.wish.kind))]
         if move.wish.override is not None:
             detail["override"] = str(move.wish.override)
         self._journal.write(move.who, f"dome {move.wish.kind}", {**detail, "answer": str(error or "accepted")})
         if error is not None and not isinstance(error, ObservatoryError):
             log.error("Bug while a command was sent", exc_info=error)
-        self._on_loop(self._answered, move.number, at_s, None if error is None else str(error))
+        self._on_loop(self._answered, move.number, at_s, error)
 
     def _begin(self, move: Move) -> None:
         loop = asyncio.get_running_loop()
@@ -388,12 +495,13 @@ class DomeService:
             self._state = replace(self._state, stop_notice=None)
         self._publish()
 
-    def _answered(self, number: int, at_s: float, failure: str | None) -> None:
+    def _answered(self, number: int, at_s: float, error: BaseException | None) -> None:
         command = self._commands[number]
         move = command.follow.move
-        if failure is not None:
+        if error is not None:
             if command.follow.is_open:
-                self._follow(command, command.follow.ended(Phase.FAILED, failure))
+                phase = Phase.REPLACED if isinstance(error, DomeRefused) else Phase.FAILED
+                self._follow(command, command.follow.ended(phase, str(error)))
         elif command.follow.is_open:
             self._follow(command, command.follow.accepted(at_s))
             self._replace_rivals(number)
@@ -434,6 +542,37 @@ class DomeService:
         detail = {"number": move.number, "phase": str(move.phase), "reason": move.reason, "seconds": took_s}
         self._journal.write(move.who, f"dome {move.wish.kind} ended", {**detail, "after": self._values()})
         command.ended.set_result(None)
+        if move.wish.kind is WishKind.CLOSE:
+            self._close_ended(move)
+
+    # A close that failed is sent again
+
+    def _close_ended(self, move: Move) -> None:
+        if move.phase is Phase.FAILED and not self._is_shut_down:
+            wait_s = min(_CLOSE_AGAIN_S * 2.0**self._failed_closes, _CLOSE_AGAIN_LONGEST_S)
+            self._failed_closes += 1
+            level = logging.ERROR if self._failed_closes == 1 else logging.WARNING  # errors are mailed: once is enough
+            log.log(level, "The shutter is not closed, CLOSE is sent again in %.0f s: %s", wait_s, move.reason)
+            self._close_again = asyncio.get_running_loop().call_later(wait_s, self._send_close_again, move.who)
+            self._state = replace(self._state, close_again_s=self._clock.monotonic() + wait_s)
+        elif move.phase is Phase.ARRIVED:
+            self._forget_failed_closes()
+
+    def _send_close_again(self, who: str) -> None:
+        is_closed = is_closed_word(self._state.shutter_word(self._clock.monotonic()))
+        if is_closed or self._is_shut_down or unmet(self._conditions.of(WishKind.CLOSE)):
+            self._forget_failed_closes()
+        else:
+            self._state = replace(self._state, close_again_s=None)
+            self._issue(DomeWish(WishKind.CLOSE), who)
+
+    def _forget_failed_closes(self) -> None:
+        """What comes now takes the place of a close that is to be sent again."""
+        if self._close_again is not None:
+            self._close_again.cancel()
+            self._close_again = None
+        self._failed_closes = 0
+        self._state = replace(self._state, close_again_s=None)
 
     # STOP
 
@@ -452,6 +591,7 @@ class DomeService:
         self._on_loop(self._stop_accepted, None if error is not None else at_s)
 
     def _stop_pressed(self, number: int, who: str, pressed_s: float) -> None:
+        self._forget_failed_closes()
         if self._stop is not None and not self._stop.is_given_up:
             self._stop.number = number
             return
@@ -506,7 +646,8 @@ class DomeService:
         """Make a state of what is known, and hand it out."""
         moves = [command.follow.move for command in self._open_commands()]
         newest = max(moves, key=lambda move: move.number, default=None)
-        self._state = replace(self._state, move=newest, last_move=self._last_move)
+        interlocks = self._conditions.of(WishKind.OPEN)
+        self._state = replace(self._state, move=newest, last_move=self._last_move, interlocks=interlocks)
         for listener in self._listeners:
             try:
                 listener(self._state)
@@ -524,11 +665,25 @@ class DomeService:
                 self._loop.call_soon_threadsafe(function, *values)
 
 
-def _can(facts: DomeFacts, kind: WishKind) -> bool:
+def can(facts: DomeFacts, kind: WishKind) -> bool:
+    """Whether a dome can do it; CLOSE is sent to every dome."""
     return {
         WishKind.GOTO: facts.can_set_azimuth,
+        WishKind.ALTITUDE: facts.can_set_altitude,
         WishKind.OPEN: facts.can_set_shutter,
         WishKind.CLOSE: True,
         WishKind.PARK: facts.can_park,
         WishKind.HOME: facts.can_find_home,
     }[kind]
+
+
+def _readable(wish: DomeWish) -> DomeWish:
+    """The wish with its angles as numbers; raises `DomeRefused` for what is none."""
+    try:
+        if wish.kind is WishKind.GOTO:
+            return replace(wish, azimuth_deg=parse_azimuth_deg(wish.azimuth_deg))
+        if wish.kind is WishKind.ALTITUDE:
+            return replace(wish, altitude_deg=parse_altitude_deg(wish.altitude_deg))
+    except (AzimuthRefused, AltitudeRefused) as error:
+        raise DomeRefused(str(error)) from error
+    return wish

@@ -30,6 +30,10 @@ def has_arrived(wish: DomeWish, sample: DomeSample, tolerance_deg: float) -> boo
             return not sample.is_slewing and sample.is_at_park is True
         case WishKind.HOME:
             return not sample.is_slewing and sample.is_at_home is True
+        case WishKind.ALTITUDE:
+            if sample.is_slewing or sample.altitude_deg is None or wish.altitude_deg is None:
+                return False
+            return abs(sample.altitude_deg - wish.altitude_deg) <= tolerance_deg
         case WishKind.GOTO:
             if sample.is_slewing or sample.azimuth_deg is None or wish.azimuth_deg is None:
                 return False
@@ -136,7 +140,8 @@ class PendingStop:
 
 def named(wish: DomeWish) -> str:
     """The wish as it begins a sentence."""
-    where = "" if wish.azimuth_deg is None else f" {wish.azimuth_deg:.1f}°"
+    angle_deg = wish.azimuth_deg if wish.altitude_deg is None else wish.altitude_deg
+    where = "" if angle_deg is None else f" {angle_deg:.1f}°"
     return f"{wish.kind.value.capitalize()}{where}"
 
 

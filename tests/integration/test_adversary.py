@@ -27,6 +27,7 @@ from app.paths import user_data_folder
 from app.services import dome as dome_module
 from app.services.dome import DomeService
 from app.services.http_api import create_api
+from tests.conditions import FixedConditions
 from tests.fakes import FakeClock, ScriptedDome
 
 ADDRESS = "http://127.0.0.1:8750"
@@ -100,7 +101,7 @@ class TestDome:
         async def run():
             loop = asyncio.get_running_loop()
             loop.set_exception_handler(lambda _, context: bugs.append(context))
-            service = DomeService(lambda: dome, Dome(), lambda *_: None, FakeClock(), server="sim:1/0", is_ours=True)
+            service = DomeService(lambda: dome, Dome(), lambda *_: None, FakeClock(), FixedConditions(), server="sim:1/0", is_ours=True)
             runner = asyncio.create_task(service.run())
             await service.first_poll()
             service.stop("ada")

@@ -36,6 +36,7 @@ from app.model.settings import Dome
 from app.services import dome as dome_module
 from app.services.dome import DomeService
 from app.services.service_loop import ServiceLoop
+from tests.conditions import FixedConditions
 from tests.simulated import simulator
 
 LIMIT_S = 10.0
@@ -391,7 +392,7 @@ def serviced(server, *, is_ours=True, **settings):
     loop = ServiceLoop()
     loop.start()
     service = DomeService(
-        lambda: AlpacaDome(server, 0), Dome(poll_s=0.1, **settings), lambda *_: None, SystemClock(),
+        lambda: AlpacaDome(server, 0), Dome(poll_s=0.1, **settings), lambda *_: None, SystemClock(), FixedConditions(),
         server=f"{server}/0", is_ours=is_ours,
     )  # fmt: skip
     loop.submit(service.run())
@@ -496,7 +497,7 @@ def test_stop_is_on_the_wire_at_once_though_the_server_hangs(monkeypatch, capsys
 
 def test_asyncio_is_not_needed_for_stop(observatory):
     service = DomeService(
-        lambda: AlpacaDome(observatory.server, 0), Dome(), lambda *_: None, SystemClock(), server="", is_ours=True
+        lambda: AlpacaDome(observatory.server, 0), Dome(), lambda *_: None, SystemClock(), FixedConditions(), server="", is_ours=True
     )
     service.stop("ada").result(LIMIT_S)
     assert observatory.requests()[-1]["path"].endswith("/abortslew")

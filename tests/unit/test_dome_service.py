@@ -19,7 +19,6 @@ from app.model.dome import (
     DomeSample,
     DomeWish,
     Move,
-    Override,
     Phase,
     ShutterState,
     WishKind,
@@ -31,6 +30,7 @@ from app.services.dome import DomeService
 from app.services.dome_moves import Follow
 from app.services.lanes import Lane, LaneClosed
 from app.services.service_loop import LoopClosed, ServiceLoop
+from tests.conditions import FixedConditions
 from tests.fakes import FakeClock, ScriptedDome
 
 OPEN, CLOSE, PARK, HOME = (DomeWish(kind) for kind in (WishKind.OPEN, WishKind.CLOSE, WishKind.PARK, WishKind.HOME))
@@ -55,11 +55,20 @@ def limits(**values):
 
 
 @asynccontextmanager
-async def running(dome, journal=None, *, is_ours=True, **settings):
+async def running(dome, journal=None, conditions=None, *, is_ours=True, is_owner=True, **settings):
     """A service that has polled the dome once."""
     rows = [] if journal is None else journal
     write = rows if callable(rows) else lambda *row: rows.append(row)
-    service = DomeService(lambda: dome, limits(**settings), write, FakeClock(), server="sim:1/0", is_ours=is_ours)
+    service = DomeService(
+        lambda: dome,
+        limits(**settings),
+        write,
+        FakeClock(),
+        conditions or FixedConditions(),
+        server="sim:1/0",
+        is_ours=is_ours,
+        is_owner=is_owner,
+    )
     runner = asyncio.create_task(service.run())
     await service.first_poll()
     try:
@@ -382,9 +391,6 @@ class TestRefusals:
     def test_what_is_no_azimuth(self, azimuth_deg):
         self.refused(goto(azimuth_deg), match="from 0 to less than 360")
 
-    def test_open_of_a_dome_that_is_not_ours(self):
-        self.refused(OPEN, match="NAME: REASON", is_ours=False)
-
     @pytest.mark.parametrize("wish", [goto(10.0), OPEN, PARK, HOME])
     def test_what_the_dome_cannot_do(self, wish):
         dome = ScriptedDome(facts=DomeFacts("roof", 2, False, False, False, False))
@@ -412,18 +418,6 @@ class TestRefusals:
 
         asyncio.run(run())
 
-    def test_an_override_opens_and_is_in_the_journal(self):
-        rows = []
-
-        async def run():
-            async with running(ScriptedDome(), rows, is_ours=False) as service:
-                wish = DomeWish(WishKind.OPEN, override=Override("Ada", "I stand beside it"))
-                assert (await done(service, wish)).is_done
-
-        asyncio.run(run())
-        assert rows[0][:3] == ("ada", "dome open", "sim:1/0")
-        assert rows[0][3]["override"] == "Ada: I stand beside it"
-
 
 class TestStop:
     def test_it_ends_what_moves(self):
@@ -442,7 +436,9 @@ class TestStop:
 
     def test_it_needs_no_loop_and_passes_a_hung_poll_and_a_hung_command(self):
         dome = ScriptedDome(hanging={"read", "slew_to_azimuth"})
-        service = DomeService(lambda: dome, limits(), lambda *_: None, FakeClock(), server="sim:1/0", is_ours=True)
+        service = DomeService(
+            lambda: dome, limits(), lambda *_: None, FakeClock(), FixedConditions(), server="sim:1/0", is_ours=True
+        )
         service._issue(goto(10.0), "ada")  # hangs in the command lane
         service.stop("ada").result(LIMIT_S)
         assert dome.calls[-1] == "abort_slew"
@@ -451,7 +447,9 @@ class TestStop:
 
     def test_a_press_does_not_wait_for_the_press_before(self):
         dome = ScriptedDome(hanging={"abort_slew"})
-        service = DomeService(lambda: dome, limits(), lambda *_: None, FakeClock(), server="sim:1/0", is_ours=True)
+        service = DomeService(
+            lambda: dome, limits(), lambda *_: None, FakeClock(), FixedConditions(), server="sim:1/0", is_ours=True
+        )
         presses = [service.stop("ada") for _ in range(8)]
         all_sent = threading.Event()
         for _ in range(500):
@@ -541,14 +539,18 @@ class TestStop:
 
     def test_a_broken_connection_is_tried_once_more_at_once(self):
         dome = ScriptedDome(errors={"abort_slew": [DeviceUnreachable("connection reset")]})
-        service = DomeService(lambda: dome, limits(), lambda *_: None, FakeClock(), server="sim:1/0", is_ours=True)
+        service = DomeService(
+            lambda: dome, limits(), lambda *_: None, FakeClock(), FixedConditions(), server="sim:1/0", is_ours=True
+        )
         service.stop("ada").result(LIMIT_S)
         assert dome.calls == ["abort_slew", "abort_slew"]
         asyncio.run(service.shut_down())
 
     def test_close_now_needs_no_loop_and_drops_an_open_that_waits(self):
         dome = ScriptedDome(hanging={"park"}, shutter=ShutterState.OPEN)
-        service = DomeService(lambda: dome, limits(), lambda *_: None, FakeClock(), server="sim:1/0", is_ours=True)
+        service = DomeService(
+            lambda: dome, limits(), lambda *_: None, FakeClock(), FixedConditions(), server="sim:1/0", is_ours=True
+        )
         service._issue(PARK, "ada")
         _, opened = service._issue(OPEN, "ada")
         service.close_now("ada").result(LIMIT_S)
@@ -562,7 +564,9 @@ class TestStop:
     def test_close_without_polling_is_sent_and_answered(self):
         async def run():
             dome = ScriptedDome(shutter=ShutterState.OPEN)
-            service = DomeService(lambda: dome, limits(), lambda *_: None, FakeClock(), server="sim:1/0", is_ours=False)
+            service = DomeService(
+                lambda: dome, limits(), lambda *_: None, FakeClock(), FixedConditions(), server="sim:1/0", is_ours=False
+            )
             assert (await service.ask(CLOSE, "ada")).phase is Phase.ACCEPTED
             await service.shut_down()
             await service.shut_down()

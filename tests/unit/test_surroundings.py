@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -17,7 +18,7 @@ from app.services.surroundings import SurroundingsService
 from tests.fakes import FakeClock, ScriptedSource
 
 AT = datetime(2026, 3, 14, 20, 0, tzinfo=UTC)
-LIMITS = WeatherLimits(wind_m_s=12.0, humidity_percent=90.0, cloud_percent=80.0)
+LIMITS = WeatherLimits(wind_m_s=12.0, gust_m_s=15.0, humidity_percent=90.0, cloud_percent=80.0)
 CALM = Weather(wind_m_s=6.0, gust_m_s=9.0, humidity_percent=50.0, cloud_percent=10.0, rain_mm_h=0.0)
 TRACKING = MountSample(120.0, 45.0, 303.0, 38.4, True, False, False)
 
@@ -40,13 +41,15 @@ class TestVerdict:
     def test_safe_names_what_is_nearest_to_its_limit(self):
         judged = verdict(read(CALM), read(True))
         assert judged.is_safe is True
-        assert judged.decider == "gusts 9.0 m/s ≤ 12"
+        assert judged.decider == "gusts 9.0 m/s ≤ 15"
 
     @pytest.mark.parametrize(
         ("weather", "decider"),
         [
             (Weather(wind_m_s=14.2), "wind 14.2 m/s > 12"),
-            (Weather(wind_m_s=8.0, gust_m_s=15.0), "gusts 15.0 m/s > 12"),
+            (Weather(wind_m_s=8.0, gust_m_s=15.1), "gusts 15.1 m/s > 15"),
+            (Weather(wind_m_s=18.0, wind_mean_m_s=9.0), "gusts 18.0 m/s > 15"),
+            (Weather(wind_m_s=8.0, wind_mean_m_s=12.5), "wind 12.5 m/s > 12"),
             (Weather(humidity_percent=95.0, wind_m_s=3.0), "humidity 95.0 % > 90"),
             (Weather(cloud_percent=81.0), "cloud 81.0 % > 80"),
             (Weather(rain_mm_h=0.2), "rain 0.2 mm/h > 0"),
@@ -72,6 +75,17 @@ class TestVerdict:
         judged = verdict(weather, is_safe)
         assert judged.is_safe is None
         assert silent in judged.decider
+
+    def test_old_data_are_silence_where_a_limit_is_given(self):
+        around = Surroundings(has_weather=True, weather=read(replace(CALM, age_s=40.0)))
+        assert sky_verdict(around, LIMITS, 101.0).is_safe is True
+        judged = sky_verdict(around, LIMITS, 101.0, oldest_data_s=40.5)
+        assert judged.is_safe is None
+        assert judged.decider == "the weather station's newest data are 41 s old, limit 40.5 s"
+
+    def test_every_sensor_beyond_its_limit_is_named(self):
+        storm = Weather(wind_m_s=20.0, humidity_percent=95.0, cloud_percent=10.0, rain_mm_h=1.0)
+        assert set(verdict(read(storm), read(False)).beyond) == {"safety monitor", "wind", "gusts", "humidity", "rain"}
 
     def test_unsafe_is_stronger_than_silence(self):
         assert verdict(read(Weather(wind_m_s=20.0)), read(True, 90.0)).is_safe is False
