@@ -26,7 +26,7 @@ from app.model.batch import (
     Status,
     StepRun,
 )
-from app.model.dome import DeviceError, DeviceRefused, DomeFacts, DomeSample, ShutterState
+from app.model.dome import DeviceError, DeviceNotSupported, DeviceRefused, DomeFacts, DomeSample, ShutterState
 from app.model.errors import UnknownBatch
 from app.model.frame import FrameKind
 from app.model.surroundings import MountSample, Weather
@@ -288,6 +288,8 @@ class ScriptedDome:
         Methods that hang until `let_go` is set.
     calls : list of str
         Every call but `read`, `warm` and `close`, in order.
+    altitude_deg, is_slaved
+        None is a dome without an opening that is raised, or without a telescope of its own; see `with_all_parts`.
     """
 
     azimuth_deg: float = 255.0
@@ -303,12 +305,21 @@ class ScriptedDome:
     let_go: threading.Event = field(default_factory=threading.Event)
     calls: list[str] = field(default_factory=list)
     reads: int = 0
+    altitude_deg: float | None = None
+    is_slaved: bool | None = None
+    _altitude_target_deg: float | None = None
     _target_deg: float | None = None
     _ends_at: str = ""
     _steps_left: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _at_park: bool = True
     _at_home: bool = False
+
+    @classmethod
+    def with_all_parts(cls, **given: Any) -> ScriptedDome:
+        """One whose opening is raised, and whose driver follows a telescope."""
+        facts = DomeFacts("Scripted dome", 3, True, True, True, True, can_set_altitude=True, can_slave=True)
+        return cls(facts=facts, altitude_deg=45.0, is_slaved=False, **given)
 
     def connect(self) -> DomeFacts:
         self._begin("connect")
@@ -318,7 +329,15 @@ class ScriptedDome:
         self._begin("read")
         with self._lock:
             self.reads += 1
-            sample = DomeSample(self.azimuth_deg, self.shutter, self._is_moving(), self._at_park, self._at_home)
+            sample = DomeSample(
+                self.azimuth_deg,
+                self.shutter,
+                self._is_moving(),
+                self._at_park,
+                self._at_home,
+                self.altitude_deg,
+                self.is_slaved,
+            )
             self._step()
         return sample
 
@@ -327,6 +346,22 @@ class ScriptedDome:
         if not 0.0 <= azimuth_deg < 360.0:
             raise DeviceRefused(f"azimuth {azimuth_deg} is outside of 0 to 360")
         self._turn(azimuth_deg, "")
+
+    def slew_to_altitude(self, altitude_deg: float) -> None:
+        self._begin("slew_to_altitude")
+        if self.altitude_deg is None:
+            raise DeviceNotSupported("this dome has no altitude")
+        if not 0.0 <= altitude_deg <= 90.0:
+            raise DeviceRefused(f"altitude {altitude_deg} is outside of 0 to 90")
+        if self.obeys:
+            self._altitude_target_deg = altitude_deg
+
+    def set_slaved(self, is_slaved: bool) -> None:
+        self._begin("set_slaved")
+        if self.is_slaved is None and is_slaved:
+            raise DeviceNotSupported("this dome cannot be slaved")
+        if self.is_slaved is not None and self.obeys:
+            self.is_slaved = is_slaved
 
     def open_shutter(self) -> None:
         self._begin("open_shutter")
@@ -350,7 +385,9 @@ class ScriptedDome:
         self._begin("abort_slew")
         if self.obeys:
             with self._lock:
-                self._target_deg, self._steps_left = None, 0
+                self._target_deg = self._altitude_target_deg = None
+                self._steps_left = 0
+                self.is_slaved = None if self.is_slaved is None else False
                 if self.shutter in (ShutterState.OPENING, ShutterState.CLOSING):
                     self.shutter = ShutterState.ERROR
 
@@ -369,6 +406,8 @@ class ScriptedDome:
             raise self.errors[method].pop(0)
 
     def _turn(self, target_deg: float, ends_at: str) -> None:
+        if self.is_slaved:
+            raise DeviceRefused("the driver follows its telescope: end that first")
         if self.obeys:
             with self._lock:
                 self._target_deg, self._ends_at = target_deg, ends_at
@@ -382,7 +421,8 @@ class ScriptedDome:
                 self.shutter, self._steps_left = during, self.shutter_steps
 
     def _is_moving(self) -> bool:
-        return self._target_deg is not None or self.shutter in (ShutterState.OPENING, ShutterState.CLOSING)
+        is_turning = self._target_deg is not None or self._altitude_target_deg is not None
+        return is_turning or self.shutter in (ShutterState.OPENING, ShutterState.CLOSING)
 
     def _step(self) -> None:
         if self._target_deg is not None:
@@ -390,6 +430,8 @@ class ScriptedDome:
             self.azimuth_deg = wrapped_deg(self.azimuth_deg + max(-self.step_deg, min(self.step_deg, turn)))
             if abs(turn) <= self.step_deg:
                 self._arrive()
+        if self._altitude_target_deg is not None:
+            self.altitude_deg, self._altitude_target_deg = self._altitude_target_deg, None
         if self.shutter in (ShutterState.OPENING, ShutterState.CLOSING):
             self._steps_left -= 1
             if self._steps_left <= 0:
@@ -424,11 +466,23 @@ class LaterExecutor(Executor):
 
 @dataclass(slots=True)
 class ScriptedSource:
-    """A `MountClient`, `SafetyClient` or `WeatherClient` that gives its values in order, the last one again and again."""
+    """A client of a mount, safety monitor, weather station, contact or cover.
 
-    values: list[MountSample | Weather | bool | DeviceError]
+    Attributes
+    ----------
+    values : list
+        What it gives in order, the last one again and again.
+    errors : dict
+        What the next calls of a command raise, in order, such as ``{"park": [DeviceRefused("it slews")]}``.
+    calls : list of str
+        Every command, in order.
+    """
+
+    values: list[MountSample | Weather | bool | DeviceError] = field(default_factory=list)
     hangs_until: threading.Event | None = None
     aborted: threading.Event = field(default_factory=threading.Event)
+    errors: dict[str, list[DeviceError]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
 
     def read(self) -> Any:
         if self.hangs_until is not None:
@@ -439,7 +493,108 @@ class ScriptedSource:
         return value
 
     def abort_slew(self) -> None:
+        self._command("abort_slew")
         self.aborted.set()
+
+    def park(self) -> None:
+        self._command("park")
+
+    def stop_tracking(self) -> None:
+        self._command("stop_tracking")
+
+    def close_cover(self) -> None:
+        self._command("close_cover")
 
     def close(self) -> None:
         pass
+
+    def _command(self, method: str) -> None:
+        self.calls.append(method)
+        if self.errors.get(method):
+            raise self.errors[method].pop(0)
+
+
+class ComError(Exception):
+    """An error as comtypes raises it: HRESULT, text, details with the driver's own words first."""
+
+    def __init__(self, number: int, words: str) -> None:
+        super().__init__(number - 2**32, None, (words, "Scripted dome", None, None, None))
+
+
+class ComDome:
+    """A driver's object as COM gives it, on a scripted dome: ASCOM's names, HRESULTs, and one thread that may call.
+
+    Reading Azimuth moves the dome one step; the other members are of the same moment.
+    """
+
+    def __init__(self, dome: ScriptedDome) -> None:
+        self.dome = dome
+        self.Connected = False
+        self._thread = threading.get_ident()
+        self._sample: DomeSample | None = None
+
+    def __getattribute__(self, name: str) -> Any:
+        if name[0].isupper():
+            assert threading.get_ident() == self._thread, f"{name} is called outside of its apartment"
+        return super().__getattribute__(name)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _COM_FACTS:
+            return getattr(self._called(self.dome.connect), _COM_FACTS[name])
+        if name in _COM_COMMANDS:
+            return lambda *arguments: self._called(getattr(self.dome, _COM_COMMANDS[name]), *arguments)
+        if name in _COM_VALUES:
+            return self._value(name)
+        raise ComError(0x80020006, "Unknown name")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "Slaved":
+            self._called(self.dome.set_slaved, value)
+        else:
+            super().__setattr__(name, value)
+
+    def _value(self, name: str) -> Any:
+        if name == "Azimuth" or self._sample is None:
+            self._sample = self._called(self.dome.read)
+        value = getattr(self._sample, _COM_VALUES[name])
+        if value is None:
+            raise ComError(0x80040400, f"{name} is not implemented")
+        return list(ShutterState).index(value) if name == "ShutterStatus" else value
+
+    def _called(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except DeviceNotSupported as error:
+            raise ComError(0x80040400, str(error)) from error
+        except DeviceRefused as error:
+            raise ComError(0x8004040B, str(error)) from error
+
+
+_COM_FACTS = {
+    "Name": "name",
+    "InterfaceVersion": "interface_version",
+    "CanSetAzimuth": "can_set_azimuth",
+    "CanSetAltitude": "can_set_altitude",
+    "CanSetShutter": "can_set_shutter",
+    "CanPark": "can_park",
+    "CanFindHome": "can_find_home",
+    "CanSlave": "can_slave",
+}
+_COM_VALUES = {
+    "Azimuth": "azimuth_deg",
+    "Altitude": "altitude_deg",
+    "ShutterStatus": "shutter",
+    "Slewing": "is_slewing",
+    "Slaved": "is_slaved",
+    "AtPark": "is_at_park",
+    "AtHome": "is_at_home",
+}
+_COM_COMMANDS = {
+    "SlewToAzimuth": "slew_to_azimuth",
+    "SlewToAltitude": "slew_to_altitude",
+    "OpenShutter": "open_shutter",
+    "CloseShutter": "close_shutter",
+    "Park": "park",
+    "FindHome": "find_home",
+    "AbortSlew": "abort_slew",
+}

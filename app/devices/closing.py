@@ -37,8 +37,11 @@ def close_shutter(client: DomeClient, enclosure: Enclosure, pause: Callable[[flo
     DeviceError
         The dome did not accept it: nothing may be assumed.
     """
-    if enclosure.shutter_azimuth_deg is not None and client.read().shutter is not ShutterState.CLOSED:
-        turn_to_contacts(client, enclosure.shutter_azimuth_deg, pause)
+    if enclosure.shutter_azimuth_deg is not None:
+        try:
+            _bring_to_power(client, enclosure.shutter_azimuth_deg, pause)
+        except DeviceError as error:
+            log.warning("The dome is not brought to its shutter's power, CLOSE is sent all the same: %s", error)
     try:
         client.close_shutter()
     except (DeviceNotSupported, DeviceUnreachable):
@@ -52,11 +55,23 @@ def close_shutter(client: DomeClient, enclosure: Enclosure, pause: Callable[[flo
         client.close_shutter()
 
 
+def _bring_to_power(client: DomeClient, azimuth_deg: float, pause: Callable[[float], object]) -> None:
+    """Turn an open dome to where its shutter has power, its driver's own following off."""
+    sample = client.read()
+    if sample.shutter is ShutterState.CLOSED:
+        return
+    if sample.is_slaved:
+        client.set_slaved(False)
+    turn_to_contacts(client, azimuth_deg, pause)
+
+
 def turn_to_contacts(client: DomeClient, azimuth_deg: float, pause: Callable[[float], object]) -> None:
     """Turn to where the shutter has its power, and wait until the dome stands there; raises `DeviceError`."""
 
     def is_there(sample: DomeSample) -> bool:
-        if sample.is_slewing or sample.azimuth_deg is None:
+        """Slewing is true of a moving shutter, too: one that moves has its power."""
+        is_turning = sample.is_slewing and sample.shutter not in (ShutterState.OPENING, ShutterState.CLOSING)
+        if is_turning or sample.azimuth_deg is None:
             return False
         return abs(turn_deg(sample.azimuth_deg, azimuth_deg)) <= _CONTACT_DEG
 

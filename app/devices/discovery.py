@@ -14,8 +14,8 @@ from time import monotonic
 
 import ifaddr
 
-from app.devices.transport import TIMEOUT_S, Http
-from app.model.dome import DeviceError, DeviceRefused
+from app.devices.http import TIMEOUT_S, Http
+from app.model.dome import DeviceError, DeviceNonsense
 from app.model.found_device import FoundDevice
 
 #: Where servers listen, by convention.
@@ -76,6 +76,8 @@ def devices_of(server: str, timeout_s: float = TIMEOUT_S) -> tuple[FoundDevice, 
         Without an answer in time, or with one that is not Alpaca's.
     DeviceRefused
         If the server does not list its devices: some do not, and their numbers must be known.
+    DeviceNonsense
+        If its list is none.
     """
     http, what = Http(server), f"Server {server}, list of devices"
     try:
@@ -94,7 +96,15 @@ def devices_of(server: str, timeout_s: float = TIMEOUT_S) -> tuple[FoundDevice, 
             for item in listed or ()
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DeviceRefused(f"{what}: it is nonsense; enter the kind and number of the device by hand") from error
+        raise DeviceNonsense(f"{what}: it is nonsense; enter the kind and number of the device by hand") from error
+
+
+def pick(devices: Sequence[FoundDevice], kind: str, unique_id: str) -> FoundDevice | None:
+    """The device of that kind and UniqueID; where a server gives no UniqueID, the one of that name."""
+    of_kind = [device for device in devices if device.kind == kind]
+    by_id = [device for device in of_kind if device.unique_id == unique_id]
+    by_name = [device for device in of_kind if not device.unique_id and device.name == unique_id]
+    return next(iter(by_id or by_name), None)
 
 
 def _offer(server: str, report: Callable[[str], None]) -> tuple[FoundDevice, ...]:

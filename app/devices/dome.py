@@ -4,57 +4,55 @@ from __future__ import annotations
 
 from alpaca.dome import Dome  # type: ignore[import-untyped]
 
+from app.devices.address import Address
+from app.devices.answers import DOME_ABILITIES, DOME_MEMBERS, dome_facts, dome_members, dome_sample
 from app.devices.transport import Wire
-from app.model.dome import DomeFacts, DomeSample, ShutterState
-
-#: ASCOM's numbers.
-_SHUTTER = dict(
-    enumerate((ShutterState.OPEN, ShutterState.CLOSED, ShutterState.OPENING, ShutterState.CLOSING, ShutterState.ERROR))
-)
-_MEMBERS = ("azimuth", "shutterstatus", "slewing", "atpark", "athome")
+from app.model.dome import DomeFacts, DomeSample
 
 
 class AlpacaDome:
     """A `DomeClient` over Alpaca, for the thread of one lane.
 
+    A device that is not connected any more (0x407), or whose server began anew, fails to be read until `connect` is
+    called again: what was proven before is not proven any more.
+
     Parameters
     ----------
-    server : str
-        ``HOST:PORT``; it is not asked before the first call.
+    server : str or Address
+        ``HOST:PORT``, or the address that all clients of the dome share; it is not asked before the first call.
     device : int
-        Number of the dome at that server.
+        Number of the dome at that server, unless an address is given.
     """
 
-    def __init__(self, server: str, device: int) -> None:
+    def __init__(self, server: str | Address, device: int = 0) -> None:
         self._wire = Wire(server, "dome", device)
-        self._dome = self._wire.carry(Dome(server, device))
+        self._dome = self._wire.carry(Dome(*self._wire.address.place))
+        self._members: tuple[str, ...] = DOME_MEMBERS
 
     def connect(self) -> DomeFacts:
-        """Connect the device unless it is connected, and read what it is and can do."""
+        """Connect the device unless it is connected, wherever it is now, and read what it is and can do."""
         version = self._wire.connect()
-        return DomeFacts(
-            name=str(self._dome.Name),
-            interface_version=version,
-            can_set_azimuth=self._wire.flag("cansetazimuth", self._dome.CanSetAzimuth),
-            can_set_shutter=self._wire.flag("cansetshutter", self._dome.CanSetShutter),
-            can_park=self._wire.flag("canpark", self._dome.CanPark),
-            can_find_home=self._wire.flag("canfindhome", self._dome.CanFindHome),
+        facts = dome_facts(
+            str(self._wire.optional("name") or "Dome without a name"), version, self._wire.members(DOME_ABILITIES)
         )
+        self._members = dome_members(facts)
+        return facts
 
     def read(self) -> DomeSample:
         """Everything that changes, in one request where the server can."""
-        wire, values = self._wire, self._wire.values(_MEMBERS)
-        return DomeSample(
-            azimuth_deg=self._azimuth_deg(values["azimuth"]),
-            shutter=self._shutter(values["shutterstatus"]),
-            is_slewing=wire.flag("slewing", values["slewing"]),
-            is_at_park=wire.optional_flag("atpark", values["atpark"]),
-            is_at_home=wire.optional_flag("athome", values["athome"]),
-        )
+        return dome_sample(self._wire.values(self._members))
 
     def slew_to_azimuth(self, azimuth_deg: float) -> None:
         """Begin to turn; 0 <= azimuth < 360."""
         self._dome.SlewToAzimuth(azimuth_deg)
+
+    def slew_to_altitude(self, altitude_deg: float) -> None:
+        """Begin to raise or lower the opening; 0 <= altitude <= 90."""
+        self._dome.SlewToAltitude(altitude_deg)
+
+    def set_slaved(self, is_slaved: bool) -> None:
+        """Have the driver follow its own telescope, or not."""
+        self._dome.Slaved = is_slaved
 
     def open_shutter(self) -> None:
         """Begin to open."""
@@ -83,15 +81,3 @@ class AlpacaDome:
     def close(self) -> None:
         """Let the connection to the server go; the device stays as it is."""
         self._wire.close()
-
-    def _azimuth_deg(self, value: object) -> float | None:
-        azimuth_deg = self._wire.optional_number("azimuth", value)
-        if azimuth_deg is not None and not 0.0 <= azimuth_deg <= 360.0:
-            raise self._wire.nonsense("azimuth", value)
-        return 0.0 if azimuth_deg == 360.0 else azimuth_deg
-
-    def _shutter(self, value: object) -> ShutterState | None:
-        number = self._wire.optional_number("shutterstatus", value)
-        if number is not None and number not in _SHUTTER:
-            raise self._wire.nonsense("shutterstatus", value)
-        return None if number is None else _SHUTTER[int(number)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from alpaca.safetymonitor import SafetyMonitor  # type: ignore[import-untyped]
 
+from app.devices.address import Address
+from app.devices.answers import checked_flag
 from app.devices.transport import Wire
 
 
@@ -14,20 +16,19 @@ class AlpacaSafety:
 
     Parameters
     ----------
-    server : str
-        ``HOST:PORT``.
+    server : str or Address
+        ``HOST:PORT``, or an address that several clients share.
     device : int
-        Number of the safety monitor at that server.
+        Number of the safety monitor at that server, unless an address is given.
     """
 
-    def __init__(self, server: str, device: int) -> None:
+    def __init__(self, server: str | Address, device: int = 0) -> None:
         self._wire = Wire(server, "safetymonitor", device)
-        self._monitor = self._wire.carry(SafetyMonitor(server, device))
+        self._monitor = self._wire.carry(SafetyMonitor(*self._wire.address.place))
 
     def read(self) -> bool:
         """Whether it says that all is safe; a monitor that is not connected is never asked, for it would say False."""
-        with self._wire.connected():
-            return self._wire.flag("issafe", self._monitor.IsSafe)
+        return checked_flag(self._wire.subject, "issafe", self._wire.connected(lambda: self._monitor.IsSafe))
 
     def close(self) -> None:
         """Let the connection to the server go."""

@@ -245,6 +245,8 @@ class DomeState:
         Whether the driver follows a telescope of its own.
     closed_contact : Reading of bool
         Whether an independent contact says that the shutter is closed; never read where there is none.
+    closed_since_s : float or None
+        Monotonic time of the first of the readings without a break in which the driver says closed.
     interlocks : tuple of Interlock
         The conditions of OPEN, met or not.
     following : FollowState
@@ -253,6 +255,8 @@ class DomeState:
         The override under which it was opened, until it is closed; its end is an alarm.
     is_owner : bool
         Whether this program alone commands the dome.
+    is_stopping : bool
+        Whether a STOP is not confirmed yet.
     close_again_s : float or None
         Monotonic time at which a failed close is sent again.
     """
@@ -274,10 +278,12 @@ class DomeState:
     altitude_deg: Reading[float] = NEVER_READ
     is_slaved: Reading[bool] = NEVER_READ
     closed_contact: Reading[bool] = NEVER_READ
+    closed_since_s: float | None = None
     interlocks: tuple[Interlock, ...] = ()
     following: FollowState = NOT_FOLLOWING
     override: ActiveOverride | None = None
     is_owner: bool = True
+    is_stopping: bool = False
     close_again_s: float | None = None
     slit_width_deg: float = 20.0
     park_deg: float | None = None
@@ -333,6 +339,7 @@ class DomeState:
             altitude_deg=self.altitude_deg.failed(why),
             is_slaved=self.is_slaved.failed(why),
             closed_by=None,
+            closed_since_s=None,
         )
 
     def is_connected(self, now_s: float) -> bool:
@@ -353,11 +360,21 @@ class DomeState:
         if shutter is None:
             return ShutterWord.UNKNOWN
         if shutter is ShutterState.CLOSED:
-            if self.closed_contact.fresh_value(now_s, self.fresh_s) is False:
+            if self.contact_says(now_s) is False:
                 return ShutterWord.NOT_CLOSED
             proven = self.closed_by in (ClosedBy.MOTION, ClosedBy.SWITCH)
             return ShutterWord.PROVEN_CLOSED if proven else ShutterWord.CLOSED
         return ShutterWord.NOT_CLOSED if shutter is ShutterState.ERROR else ShutterWord(shutter.value)
+
+    def contact_says(self, now_s: float) -> bool | None:
+        """What the independent contact says of a shutter that its driver calls closed; None without a fresh word.
+
+        What was read before the driver said so is of another time.
+        """
+        read_s = self.closed_contact.read_s
+        if read_s is None or self.closed_since_s is None or read_s <= self.closed_since_s:
+            return None
+        return self.closed_contact.fresh_value(now_s, self.fresh_s)
 
     def remaining_deg(self) -> float | None:
         """The turn that is left to the target, clockwise positive; None when either end is unknown."""

@@ -36,6 +36,8 @@ class FollowState:
         How far it may be, in azimuth, before it is clipped.
     clip_s : float or None
         Seconds until the beam would be clipped if the dome stood; None when it never would.
+    clipped_by : str
+        What cuts into the beam now, such as ``"the slit's lower edge at 15.0°"``; empty when nothing does.
     """
 
     who: Follower = Follower.NOBODY
@@ -46,6 +48,7 @@ class FollowState:
     beam_deg: float | None = None
     half_width_deg: float | None = None
     clip_s: float | None = None
+    clipped_by: str = ""
 
     @property
     def margin_deg(self) -> float | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
@@ -145,3 +147,24 @@ class GuardPlan(_Value):
     guard: Guard = Guard()
     mail: Mail = Mail()
     night: str = ""
+
+    @property
+    def server(self) -> str:
+        """``HOST:PORT/device`` of the dome, or the name of its driver."""
+        return self.dome.place
+
+    @property
+    def runtime_file(self) -> Path:
+        """Where the guard that runs writes its port, process, token and the digest of its plan."""
+        name = self.server.replace(":", "-").replace("/", "-")
+        return Path(self.folder) / f"guard-{name}.json"
+
+    @property
+    def as_text(self) -> str:
+        """The plan as JSON for a guard's file: without the password of the mail account, which is in no file."""
+        return self.model_dump_json(exclude={"mail": {"password"}})
+
+    @property
+    def digest(self) -> str:
+        """What tells it from another plan."""
+        return hashlib.sha256(self.as_text.encode()).hexdigest()

@@ -5,9 +5,18 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from app.model.errors import FieldProblem, SettingsRefused
 
@@ -85,10 +94,18 @@ class Calibration(_Table):
 
 
 class Device(_Table):
-    """One Alpaca device: ``server`` is HOST:PORT; without it there is no such device."""
+    """One Alpaca device: ``server`` is HOST:PORT; without it there is no such device.
+
+    Attributes
+    ----------
+    unique_id : str
+        Its UniqueID, or its name where its server gives none: by that it is found again when numbers or addresses
+        change; empty takes whatever device has the number.
+    """
 
     server: str | None = None
     device: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    unique_id: str = ""
 
     @field_validator("server")
     @classmethod
@@ -101,16 +118,33 @@ class Device(_Table):
 
 
 class Dome(Device):
-    """The dome; without a server the embedded simulated observatory is used."""
+    """The dome; without a server or a driver the embedded simulated observatory is used.
 
+    Attributes
+    ----------
+    progid : str
+        Name of an ASCOM driver on this Windows machine, such as ``ASCOM.Simulator.Dome``, instead of a server.
+    """
+
+    progid: str = ""
     slit_width_deg: Annotated[float, Field(gt=0.0, le=180.0)] = 20.0
     park_deg: Annotated[float, Field(ge=0.0, lt=360.0)] | None = None
     home_deg: Annotated[float, Field(ge=0.0, lt=360.0)] | None = None
-    unique_id: str = ""
     tolerance_deg: Annotated[float, Field(gt=0.0, le=10.0)] = 1.0
     poll_s: Annotated[float, Field(ge=0.1, le=10.0)] = 0.4
     motion_start_s: Annotated[float, Field(gt=0.0, le=120.0)] = 10.0
     motion_end_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 300.0
+
+    @model_validator(mode="after")
+    def _is_one_dome(self) -> Self:
+        if self.server is not None and self.progid:
+            raise ValueError(f"name a server or an ASCOM driver, not both {self.server} and {self.progid}")
+        return self
+
+    @property
+    def place(self) -> str:
+        """``HOST:PORT/device`` or the driver's name, for people."""
+        return self.progid or f"{self.server}/{self.device}"
 
 
 class Contact(Device):
@@ -272,7 +306,7 @@ class Settings(_Table):
     @property
     def is_embedded(self) -> bool:
         """Whether the simulated observatory stands in, because no dome is named."""
-        return self.dome.server is None
+        return self.dome.server is None and not self.dome.progid
 
     def camera(self, instrument: str | None) -> Camera:
         """The settings of a camera; an unknown one has none."""

@@ -7,10 +7,7 @@ from math import inf
 
 from app.model.reading import Reading
 from app.model.settings import WeatherLimits
-from app.model.surroundings import Surroundings, Weather
-
-#: Surroundings are polled every 2 s: older than three polls is stale.
-SKY_FRESH_S = 6.0
+from app.model.surroundings import SKY_FRESH_S, Surroundings, Weather
 
 _MONITOR = "safety monitor"
 

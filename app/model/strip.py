@@ -7,13 +7,14 @@ from datetime import datetime
 from enum import IntEnum
 
 from app.model.dome import ClosedBy, DomeState, ShutterState, ShutterWord
+from app.model.guard import GUARD_FRESH_S, GuardPhase, GuardState
 from app.model.moon import moon_altitude_deg
-from app.model.reading import FRESH_S, Freshness
+from app.model.reading import FRESH_S, NEVER_READ, Freshness, Reading
 from app.model.schedule import sidereal_time_deg, sun_altitude_deg
 from app.model.settings import Site
 from app.model.sky_verdict import SkyVerdict
 from app.model.surroundings import MountSample, Surroundings
-from app.model.wording import DASHES, azimuth_text
+from app.model.wording import DASHES, age_text, azimuth_text
 
 
 class Severity(IntEnum):
@@ -79,6 +80,7 @@ def strip_values(
     now_s: float,
     *,
     is_simulated: bool,
+    guard: Reading[GuardState] = NEVER_READ,
     alarms: int = 0,
 ) -> StripValues:
     """What the strip says of a state.
@@ -99,6 +101,8 @@ def strip_values(
         Monotonic time, seconds, that ages are counted to.
     is_simulated : bool
         Whether the devices are simulated.
+    guard : Reading of GuardState
+        The guard's newest word; never read where there is none.
     alarms : int
         Alarms not acknowledged.
 
@@ -112,7 +116,7 @@ def strip_values(
         dome=_dome(state, now_s),
         sky=_sky(surroundings, verdict, now_s, may_be_open=not _is_closed(state, now_s)),
         mount=_mount(surroundings, now_s),
-        guard=_no_guard(is_simulated),
+        guard=guard_word(guard, now_s, is_simulated=is_simulated),
         utc=sky_utc,
         lst_deg=sidereal_time_deg(site, sky_utc),
         sun_altitude_deg=sun_altitude_deg(site, sky_utc),
@@ -137,8 +141,10 @@ def _shutter(state: DomeState, now_s: float) -> Word:
         sentence = f"The shutter was {last} when it was last read; it is unknown now, and counts as not closed"
         return Word(word.value, age_s, Freshness.STALE, Severity.ATTENTION, f"was {last}", sentence)
     if word is ShutterWord.NOT_CLOSED:
-        sentence = "The dome's driver reports an error of the shutter: it is not closed; close it, or look at it"
-        return Word(word.value, age_s, severity=Severity.ALARM, detail="error", explanation=sentence)
+        is_error = state.shutter.value is ShutterState.ERROR
+        who = "The dome's driver reports an error of the shutter" if is_error else "The contact of the shutter is open"
+        sentence, detail = f"{who}: it is not closed; close it, or look at it", "error" if is_error else "switch"
+        return Word(word.value, age_s, severity=Severity.ALARM, detail=detail, explanation=sentence)
     detail = "driver's word" if word is ShutterWord.CLOSED else ""
     return Word(word.value, age_s, detail=detail, explanation=_shutter_sentence(word, state.closed_by))
 
@@ -161,9 +167,19 @@ def _dome(state: DomeState, now_s: float) -> Word:
     if reading.freshness(now_s, state.fresh_s) is not Freshness.FRESH:
         sentence = f"The dome was at azimuth {text} when it was last read; whether it moves is unknown"
         return Word(text, age_s, Freshness.STALE, Severity.ATTENTION, "unknown", sentence)
-    detail = "unknown" if moving is None else "moving" if moving else "still"
+    detail = _motion(state, moving)
     severity = Severity.ATTENTION if moving is None else Severity.NORMAL
     return Word(text, age_s, severity=severity, detail=detail, explanation=f"The dome is at azimuth {text}, {detail}")
+
+
+def _motion(state: DomeState, moving: bool | None) -> str:
+    """``turning CW`` while the dome turns to a place that is known."""
+    if moving is None:
+        return "unknown"
+    left_deg = state.remaining_deg()
+    if moving and state.is_slewing.value and left_deg:
+        return f"turning {'CW' if left_deg > 0.0 else 'CCW'}"
+    return "moving" if moving else "still"
 
 
 def _sky(surroundings: Surroundings, verdict: SkyVerdict, now_s: float, *, may_be_open: bool) -> Word:
@@ -203,10 +219,35 @@ def _mount_word(sample: MountSample) -> str:
     return {True: "tracking", False: "still", None: "unknown"}[sample.is_tracking]
 
 
-def _no_guard(is_simulated: bool) -> Word:
-    sentence = "No guard program watches this window: when it dies, nothing closes the dome"
-    severity = Severity.NORMAL if is_simulated else Severity.ATTENTION
-    return Word("no guard", None, severity=severity, explanation=sentence)
+def guard_word(reading: Reading[GuardState], now_s: float, *, is_simulated: bool) -> Word:
+    """What the guard does, by its own word of the last seconds."""
+    state, age_s = reading.value, reading.age_s(now_s)
+    if state is None:
+        sentence = "No guard program watches this window: when it dies, nothing closes the dome"
+        severity = Severity.NORMAL if is_simulated else Severity.ATTENTION
+        return Word("no guard", None, severity=severity, explanation=sentence)
+    if reading.freshness(now_s, GUARD_FRESH_S) is not Freshness.FRESH:
+        why = reading.failure or "it does not answer"
+        sentence = f"The guard is silent for {age_text(age_s)}, limit {GUARD_FRESH_S:g} s: {why}. OPEN is refused"
+        return Word("silent", age_s, Freshness.STALE, Severity.ALARM, explanation=sentence)
+    if state.faults:
+        sentence = f"The guard watches, but is not whole: {'; '.join(state.faults)}"
+        severity = Severity.ATTENTION
+    else:
+        sentence, severity = "The guard closes the dome when it must, and when this window dies", Severity.NORMAL
+    match state.phase:
+        case GuardPhase.CLOSING:
+            return Word("closing", age_s, severity=Severity.ALARM, explanation=f"The guard closes: {state.reason}")
+        case GuardPhase.COUNTDOWN:
+            left = f"in {state.countdown_s or 0.0:.0f}\u00a0s"
+            sentence = f"STOP ended a safety close ({state.reason}): the guard closes again {left}"
+            return Word("closes", age_s, severity=Severity.ALARM, detail=left, explanation=sentence)
+        case GuardPhase.LOCKOUT:
+            held = state.lockout
+            why = "" if held is None else f" by {held.who}: {held.reason}"
+            severity = Severity.ALARM if state.reason else Severity.ATTENTION
+            return Word("LOCKOUT", age_s, severity=severity, explanation=f"LOCKOUT{why}; nothing moves, nothing closes")
+    return Word("on duty", age_s, severity=severity, explanation=sentence)
 
 
 def _never(sentence: str) -> Word:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.model.reading import NEVER_READ, Reading
+from app.model.reading import FRESH_S, NEVER_READ, Reading
+
+#: Surroundings are polled every 2 s: older than three polls is stale.
+SKY_FRESH_S = 6.0
 
 
 class PierSide(StrEnum):
@@ -67,7 +70,10 @@ class Weather:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One point of the night's plots: time of the sky as a POSIX timestamp, and the values; None where unknown."""
+    """One point of the night's plots: time of the sky as a POSIX timestamp, and the values; None where unknown.
+
+    The wind is its ten-minute mean where somebody watched so long.
+    """
 
     at_s: float
     dome_azimuth_deg: float | None = None
@@ -75,6 +81,7 @@ class Moment:
     wind_m_s: float | None = None
     humidity_percent: float | None = None
     cloud_percent: float | None = None
+    gust_m_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +106,10 @@ class Surroundings:
     closed_contact: Reading[bool] = NEVER_READ
     parked_contact: Reading[bool] = NEVER_READ
     mains_contact: Reading[bool] = NEVER_READ
+
+    def mount_is_parked(self, now_s: float) -> bool | None:
+        """By its contact where there is one, else by its own fresh word; None is unknown."""
+        if self.parked_contact.read_s is not None:
+            return self.parked_contact.fresh_value(now_s, SKY_FRESH_S)
+        mount = self.mount.fresh_value(now_s, FRESH_S)
+        return None if mount is None else mount.is_parked

@@ -43,6 +43,13 @@ def duration_text(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} m"
 
 
+def latency_text(seconds: float | None) -> str:
+    """``12 ms``, ``1.2 s``."""
+    if seconds is None:
+        return DASHES
+    return f"{seconds * 1000.0:.0f} ms" if seconds < 0.9995 else duration_text(seconds)
+
+
 def count_text(count: int) -> str:
     """``12 000`` with thin spaces."""
     return f"{count:,}".replace(",", _THIN_SPACE).replace("-", _MINUS)
@@ -77,8 +84,9 @@ def night_text(at: datetime) -> str:
 
 
 def turn_text(remaining_deg: float | None, eta_s: float | None = None) -> str:
-    """``CW 34.0°, 12 s``: direction, size and time of the turn that is left."""
+    """``CW 34.0°, 12 s``: direction, size and time of the turn that is left; a turn of 0.0° has no direction."""
     if remaining_deg is None:
         return DASHES
-    text = f"{'CW' if remaining_deg >= 0.0 else 'CCW'} {abs(remaining_deg):.1f}°"
+    size = f"{abs(remaining_deg):.1f}°"
+    text = size if size == "0.0°" else f"{'CW' if remaining_deg > 0.0 else 'CCW'} {size}"
     return text if eta_s is None else f"{text}, {duration_text(eta_s)}"

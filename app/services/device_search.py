@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 
+from app.devices.contact import AlpacaContact
+from app.devices.cover import AlpacaCover
 from app.devices.discovery import devices_of, discover
 from app.devices.dome import AlpacaDome
 from app.devices.mount import AlpacaMount
 from app.devices.safety import AlpacaSafety
+from app.devices.transport import Wire
 from app.devices.weather import AlpacaWeather
 from app.model.found_device import FoundDevice
 from app.model.wording import azimuth_text
@@ -28,7 +31,16 @@ def at(server: str) -> tuple[FoundDevice, ...]:
 
 
 def try_device(kind: str, server: str, number: int) -> str:
-    """Read a device once, and say in a sentence what it gave; nothing is commanded.
+    """Connect and read a device once, and say in a sentence what it gave; nothing is moved.
+
+    Parameters
+    ----------
+    kind : str
+        A device of the settings: dome, mount, safety_monitor, weather, cover; or switch, camera.
+    server : str
+        ``HOST:PORT``.
+    number : int
+        Of the device at that server.
 
     Raises
     ------
@@ -62,9 +74,28 @@ def _try_weather(server: str, number: int) -> str:
     return f"it gives {wind}, {humidity}"
 
 
+def _try_cover(server: str, number: int) -> str:
+    with closing(AlpacaCover(server, number)) as cover:
+        return f"the mirror cover is {cover.state()}"
+
+
+def _try_switch(server: str, number: int) -> str:
+    with closing(AlpacaContact(server, number)) as contact:
+        return f"its contact 0 is {'on' if contact.read() else 'off'}"
+
+
+def _try_camera(server: str, number: int) -> str:
+    with closing(Wire(server, "camera", number)) as wire:
+        wire.connect()
+        return f"the camera is {wire.get('name')}"
+
+
 _TRIALS: dict[str, Callable[[str, int], str]] = {
     "dome": _try_dome,
     "mount": _try_mount,
     "safety_monitor": _try_safety_monitor,
     "weather": _try_weather,
+    "cover": _try_cover,
+    "switch": _try_switch,
+    "camera": _try_camera,
 }

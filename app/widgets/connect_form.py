@@ -30,7 +30,7 @@ from app.widgets.table_form import LABEL_PX
 
 _EXAMPLE = "192.168.1.20:11111"
 #: Height of the table of found devices.
-_LEAST_ROWS, _MOST_ROWS = 2, 6
+_LEAST_ROWS, _MOST_ROWS = 2, 4
 #: Alpaca's device types that are more than one word.
 _KINDS = {
     "covercalibrator": "Cover calibrator",
@@ -56,6 +56,7 @@ _ROLES = (
     _Role("mount", "Mount", "telescope", "empty: no mount"),
     _Role("safety_monitor", "Safety monitor", "safetymonitor", "empty: no safety monitor"),
     _Role("weather", "Weather", "observingconditions", "empty: no weather station"),
+    _Role("cover", "Mirror cover", "covercalibrator", "empty: no mirror cover"),
 )
 
 
@@ -133,6 +134,7 @@ class _Chosen(QWidget):
     def __init__(self, role: _Role) -> None:
         super().__init__()
         self._role = role
+        self._known = Device()
         title = QLabel(role.title)
         title.setFixedWidth(LABEL_PX)
         self.server = QLineEdit(placeholderText=role.without)
@@ -160,7 +162,8 @@ class _Chosen(QWidget):
         self._check()
 
     def load(self, device: Device) -> None:
-        """Show what the settings say."""
+        """Show what the settings say, and remember by what name the device is found again."""
+        self._known = device
         self.server.setText(device.server or "")
         self.number.setText(str(device.device))
 
@@ -168,16 +171,18 @@ class _Chosen(QWidget):
     def fault(self) -> str | None:
         """What is wrong with it."""
         try:
-            Device.model_validate(self.table())
+            Device.model_validate({name: value for name, value in self.table().items() if value is not None})
         except ValidationError as error:
             messages = [fault["msg"].removeprefix("Value error, ") for fault in error.errors()]
             return messages[0] if "HOST" in messages[0] else "the device number must be 0 or a whole number above"
         return None
 
     def table(self) -> dict[str, Any]:
-        """As the settings write it; None takes the line out."""
+        """As the settings write it; None takes the line out, as that of the UniqueID of a device that was typed over."""
         text = self.number.text().strip()
-        return {"server": self.server.text().strip() or None, "device": int(text) if text.isdecimal() else text}
+        server, number = self.server.text().strip() or None, int(text) if text.isdecimal() else text
+        is_known = (server, number) == (self._known.server, self._known.device)
+        return {"server": server, "device": number, "unique_id": (is_known and self._known.unique_id) or None}
 
     def say(self, sentence: str, role: str) -> None:
         """Say what came of it."""
@@ -356,7 +361,11 @@ class ConnectForm(QWidget):
     def _check_selection(self) -> None:
         rows = self._table.selectionModel().selectedRows()
         usable = [row for row in rows if role_of(self._model.lines[row.row()])]
-        why = "Use them as what they are" if usable else "Select a dome, telescope, safety monitor or weather first"
+        why = (
+            "Use them as what they are"
+            if usable
+            else "Select a dome, telescope, safety monitor, weather or cover first"
+        )
         self._use.setEnabled(bool(usable))
         self._use.setToolTip(why)
         self._use.setAccessibleDescription(why)
@@ -375,7 +384,7 @@ class ConnectForm(QWidget):
             self._say(self._said, f"{line.kind} {line.name} is not used yet", "attention")
             return
         chosen = self.chosen[role.key]
-        chosen.load(Device(server=line.server, device=line.number))
+        chosen.load(Device(server=line.server, device=line.number, unique_id=line.unique_id or line.name))
         chosen.say(f"{line.name}: not tested yet", "dim")
 
     def _choose_selected(self) -> None:

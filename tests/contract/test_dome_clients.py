@@ -1,4 +1,4 @@
-"""The same cases for the scripted dome and for alpyca, carried by our transport, on the simulator."""
+"""The same cases for the scripted dome, for a driver behind COM, and for alpyca, carried by our transport, on the simulator."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import alpaca.dome
 import pytest
 from alpaca.dome import Dome
 
+from app.devices.ascom import AscomDome, AscomDriver
 from app.devices.dome import AlpacaDome
 from app.devices.transport import Wire
 from app.model.angles import turn_deg
-from app.model.dome import DeviceRefused, ShutterState
-from tests.fakes import ScriptedDome
+from app.model.dome import DeviceNotSupported, DeviceRefused, ShutterState
+from tests.fakes import ComDome, ScriptedDome
 from tests.simulated import simulator
 
 SCALE = 60.0
@@ -27,10 +28,15 @@ def server():
         yield running
 
 
-@pytest.fixture(params=["scripted", "alpaca"])
+@pytest.fixture(params=["scripted", "com", "alpaca"])
 def dome(request):
     if request.param == "scripted":
         yield ScriptedDome()
+        return
+    if request.param == "com":
+        driver = AscomDriver("Scripted.Dome", lambda _: ComDome(ScriptedDome()))
+        yield AscomDome(driver)
+        driver.close()
         return
     client = AlpacaDome(request.getfixturevalue("server").server, 0)
     try:
@@ -40,6 +46,30 @@ def dome(request):
         until(client, lambda sample: sample.is_at_park and not sample.is_slewing)
     finally:
         client.close()
+
+
+@pytest.fixture(params=["scripted", "com", "alpaca"])
+def whole_dome(request):
+    """One whose opening is raised, and whose driver follows a telescope."""
+    if request.param == "scripted":
+        yield ScriptedDome.with_all_parts()
+        return
+    if request.param == "com":
+        driver = AscomDriver("Scripted.Dome", lambda _: ComDome(ScriptedDome.with_all_parts()))
+        yield AscomDome(driver)
+        driver.close()
+        return
+    server = request.getfixturevalue("server")
+    server.put("restart", {"has_altitude": True, "can_slave": True})
+    server.put("state", {"shutter": "open"})  # its opening is moved with an open shutter alone
+    client = AlpacaDome(server.server, 0)
+    try:
+        yield client
+    finally:
+        client.set_slaved(False)
+        client.close()
+        server.put("restart", {"has_altitude": False, "can_slave": False})
+        server.put("state", {"shutter": "closed"})
 
 
 def until(dome, reached):
@@ -114,6 +144,37 @@ def test_what_is_no_azimuth_is_refused(dome, azimuth_deg):
     dome.connect()
     with pytest.raises(DeviceRefused):
         dome.slew_to_azimuth(azimuth_deg)
+
+
+def test_a_part_that_is_not_there_is_none_and_its_command_is_refused(dome):
+    facts = dome.connect()
+    assert (facts.can_set_altitude, facts.can_slave) == (False, False)
+    sample = dome.read()
+    assert (sample.altitude_deg, sample.is_slaved) == (None, None)
+    with pytest.raises(DeviceNotSupported):
+        dome.slew_to_altitude(30.0)
+    with pytest.raises(DeviceNotSupported):
+        dome.set_slaved(True)
+
+
+def test_an_opening_that_is_raised(whole_dome):
+    assert whole_dome.connect().can_set_altitude
+    whole_dome.slew_to_altitude(30.0)
+    sample = until(whole_dome, lambda sample: not sample.is_slewing)
+    assert sample.altitude_deg == pytest.approx(30.0, abs=0.5)
+    with pytest.raises(DeviceRefused):
+        whole_dome.slew_to_altitude(100.0)
+
+
+def test_a_driver_that_follows_refuses_turns_until_it_is_stopped(whole_dome):
+    assert whole_dome.connect().can_slave
+    assert whole_dome.read().is_slaved is False
+    whole_dome.set_slaved(True)
+    assert whole_dome.read().is_slaved is True
+    with pytest.raises(DeviceRefused):
+        whole_dome.slew_to_azimuth(10.0)
+    whole_dome.abort_slew()
+    assert whole_dome.read().is_slaved is False
 
 
 class TestAlpyca:

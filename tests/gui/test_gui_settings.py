@@ -161,8 +161,8 @@ def test_discover_choose_test_save(page, qtbot):
     page.show_result("dome", "Baader 3.5 m answers", True)
     assert form.chosen["dome"].result.text() == "✓ Baader 3.5 m answers"
     qtbot.mouseClick(form._save, Qt.MouseButton.LeftButton)
-    assert page.saved[0]["dome"] == {"server": "192.168.1.20:11111", "device": 1}
-    assert page.saved[0]["mount"] == {"server": None, "device": 0}
+    assert page.saved[0]["dome"] == {"server": "192.168.1.20:11111", "device": 1, "unique_id": "Baader 3.5 m-id"}
+    assert page.saved[0]["mount"] == {"server": None, "device": 0, "unique_id": None}
     page.show_result("save", "Saved", True)
     assert form._saved.text() == "✓ Saved"
 
@@ -206,9 +206,25 @@ def test_manual_address_is_asked_with_enter(page, qtbot):
 
 
 def test_chosen_devices_come_from_the_settings(page):
-    page.set_settings(Settings(dome=Dome(server="10.0.0.5:11111", device=2), weather=Device(server="w:1")), None)
-    assert page.connect_form.chosen["dome"].table() == {"server": "10.0.0.5:11111", "device": 2}
-    assert page.connect_form.chosen["weather"].table() == {"server": "w:1", "device": 0}
+    dome = Dome(server="10.0.0.5:11111", device=2, unique_id="Baader-id")
+    page.set_settings(Settings(dome=dome, weather=Device(server="w:1")), None)
+    assert page.connect_form.chosen["dome"].table() == {
+        "server": "10.0.0.5:11111", "device": 2, "unique_id": "Baader-id"
+    }  # fmt: skip
+    assert page.connect_form.chosen["weather"].table() == {"server": "w:1", "device": 0, "unique_id": None}
+
+
+def test_a_device_that_is_typed_over_is_not_looked_for_by_the_old_name(page, qtbot):
+    page.set_settings(Settings(dome=Dome(server="10.0.0.5:11111", device=2, unique_id="Baader-id")), None)
+    chosen = page.connect_form.chosen["dome"]
+    type_into(qtbot, chosen.number, "3")
+    assert chosen.table() == {"server": "10.0.0.5:11111", "device": 3, "unique_id": None}
+
+
+def test_a_device_without_a_unique_id_is_remembered_by_its_name(page):
+    page.add_found((FoundDevice("192.168.1.20:11111", "covercalibrator", 0, "Alnitak", ""),))
+    page.connect_form._table.activated.emit(page.connect_form._model.index(0, 0))
+    assert page.connect_form.chosen["cover"].table()["unique_id"] == "Alnitak"
 
 
 @pytest.mark.parametrize("state", [{}, {"subject": 7}, {"subject": "Gone"}])

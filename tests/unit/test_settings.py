@@ -98,3 +98,10 @@ def test_camera_is_found_by_its_name() -> None:
     assert settings.camera("a").saturation_adu == 60000.0
     assert settings.camera("b").saturation_adu is None
     assert settings.camera(None).scale_dark is True
+
+
+def test_a_dome_is_at_a_server_or_a_driver() -> None:
+    both = "[dome]\nserver = '10.0.0.5:11111'\nprogid = 'ASCOM.Simulator.Dome'\n"
+    assert "not both 10.0.0.5:11111 and ASCOM.Simulator.Dome" in refused_fields(both)["dome"]
+    driver = parse_settings("[dome]\nprogid = 'ASCOM.Simulator.Dome'\n", "Settings")
+    assert not driver.is_embedded
