@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,12 @@ class Simulator:
         assert reply.status_code == 200, reply.text
         return reply.json()
 
+    def get(self, path: str) -> Any:
+        """Ask over the control path."""
+        reply = httpx.get(f"http://{self.server}/simulator/v1/{path}", timeout=5.0, verify=False)
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
     def requests(self, since: int = 0) -> list[dict[str, Any]]:
         """Every device request that arrived after that number."""
         requests: list[dict[str, Any]] = httpx.get(
@@ -42,11 +50,11 @@ class Simulator:
 
 
 @contextmanager
-def simulator(scale: float = 1.0, port: int = 0, discovery_port: int = 0) -> Iterator[Simulator]:
-    """Start a simulator, and end it."""
+def simulator(scale: float = 1.0, port: int = 0, discovery_port: int = 0, **make: Any) -> Iterator[Simulator]:
+    """Start a simulator, and end it; `make` are fields of `app.sim.drivers.Make`."""
     code = (
-        "from app.commands.simulate import run;"
-        f"run({port}, {scale}, frozen=False, idle_s=120.0, discovery_port={discovery_port})"
+        "from app.commands.simulate import run; from app.sim.drivers import Make;"
+        f"run({port}, {scale}, frozen=False, idle_s=120.0, discovery_port={discovery_port}, make=Make(**{make!r}))"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -55,3 +63,16 @@ def simulator(scale: float = 1.0, port: int = 0, discovery_port: int = 0) -> Ite
         finally:
             process.terminate()
             process.wait(10)
+
+
+def end_guards(home: Path) -> None:
+    """End the guards that a test left on duty in its home folder: they outlive whoever started them."""
+    for file in (home / ".local" / "share" / "cupola" / "guards").glob("guard-*.json"):
+        if ".plan" in file.name:
+            continue
+        try:
+            pid = int(json.loads(file.read_text(encoding="utf-8"))["pid"])
+        except (OSError, ValueError, KeyError, TypeError):  # it has just ended by itself
+            continue
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)

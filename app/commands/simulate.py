@@ -11,12 +11,21 @@ from math import inf, isfinite
 from app.bootstrap.night import NIGHT_VARIABLE, sky_clock
 from app.model.errors import ObservatoryError
 from app.sim.discovery import DISCOVERY_PORT
+from app.sim.drivers import Make
 from app.sim.observatory import SimulatedObservatory
 from app.sim.place import NONCE_VARIABLE
 from app.sim.serving import HOST, listen, serve
 
 
-def run(port: int, scale: float, *, frozen: bool, idle_s: float | None, discovery_port: int = DISCOVERY_PORT) -> int:
+def run(
+    port: int,
+    scale: float,
+    *,
+    frozen: bool,
+    idle_s: float | None,
+    discovery_port: int = DISCOVERY_PORT,
+    make: Make | None = None,
+) -> int:
     """Serve until the control path, a signal or idleness ends it; one line of JSON on stdout when it is ready.
 
     Parameters
@@ -31,6 +40,8 @@ def run(port: int, scale: float, *, frozen: bool, idle_s: float | None, discover
         End so long after the newest request.
     discovery_port : int
         UDP port on which discovery is answered.
+    make : Make or None
+        Of which make the drivers are; None for a dome with a slit, of interface version 3.
 
     Returns
     -------
@@ -53,6 +64,7 @@ def run(port: int, scale: float, *, frozen: bool, idle_s: float | None, discover
             serve(
                 observatory,
                 listener,
+                make=make or Make(),
                 nonce=os.environ.get(NONCE_VARIABLE) or secrets.token_hex(16),
                 idle_s=idle_s,
                 discovery_port=discovery_port,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,8 @@ from app import __version__
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+#: So long a Connect takes, real seconds: clients wait with time-outs of real seconds.
+_CONNECT_S = 0.2
 
 
 class ErrorNumber(IntEnum):
@@ -19,9 +22,13 @@ class ErrorNumber(IntEnum):
 
     NOT_IMPLEMENTED = 0x400
     INVALID_VALUE = 0x401
+    VALUE_NOT_SET = 0x402
+    NOT_CONNECTED = 0x407
     INVALID_WHILE_PARKED = 0x408
+    INVALID_WHILE_SLAVED = 0x409
     INVALID_OPERATION = 0x40B
     ACTION_NOT_IMPLEMENTED = 0x40C
+    DRIVER = 0x500
 
 
 class AlpacaError(Exception):
@@ -55,6 +62,13 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Pixels:
+    """The value of ImageArray, whose reply has keys of its own: columns of whole numbers."""
+
+    columns: list[list[int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """What a device says of itself.
 
@@ -74,6 +88,51 @@ class Identity:
     number: int = 0
 
 
+class Connection:
+    """Whether the driver is connected to its device: at once by Connected, some time after Connect.
+
+    Attributes
+    ----------
+    fails : bool
+        From now on connecting fails: Connected raises it at once, after Connect the next read of Connecting.
+    """
+
+    def __init__(self) -> None:
+        self.fails = False
+        self._has_failed = False
+        self._is_wanted = False
+        self._done_s = 0.0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is on its way; raises 0x500 when it has failed."""
+        if time.monotonic() < self._done_s:
+            return True
+        self._tell_failure()
+        return False
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the driver is connected."""
+        return self._is_wanted and not self._has_failed and time.monotonic() >= self._done_s
+
+    def begin(self, *, wanted: bool) -> None:
+        """Begin to connect or to disconnect."""
+        if wanted != self.is_made:
+            self._done_s = time.monotonic() + _CONNECT_S
+        self._is_wanted, self._has_failed = wanted, wanted and self.fails
+
+    def set(self, wanted: bool) -> None:
+        """Connect or disconnect at once; raises 0x500 when that fails."""
+        self._done_s = 0.0
+        self._is_wanted, self._has_failed = wanted, wanted and self.fails
+        self._tell_failure()
+
+    def _tell_failure(self) -> None:
+        if self._has_failed:
+            raise AlpacaError(ErrorNumber.DRIVER, "The simulated driver cannot reach its device")
+
+
 class AlpacaDevice:
     """One device with all members of its interface.
 
@@ -91,6 +150,8 @@ class AlpacaDevice:
         Properties of DeviceState, in their proper case.
     utc : callable
         Time of the sky.
+    is_platform_7 : bool
+        Whether the interface is of ASCOM's Platform 7: older ones have no Connect, Connecting, Disconnect, DeviceState.
     """
 
     def __init__(
@@ -102,15 +163,17 @@ class AlpacaDevice:
         missing: Collection[str],
         state: Collection[str],
         utc: Callable[[], datetime],
+        is_platform_7: bool = True,
     ) -> None:
         self.identity = identity
-        self._is_connected = False
+        self.connection = Connection()
         self._reads = reads
         self._state = state
         self._utc = utc
         self._calls = (
             {(method, name): _not_implemented(name) for name in missing for method in ("GET", "PUT")}
             | self._common()
+            | (self._platform_7() if is_platform_7 else {})
             | {("GET", name): Call(read) for name, read in reads.items()}
             | dict(calls)
         )
@@ -127,7 +190,6 @@ class AlpacaDevice:
         """Members that every device has."""
         identity = self.identity
         facts: dict[str, object] = {
-            "connecting": False,
             "description": identity.description,
             "driverinfo": "Cupola simulator, no hardware behind it",
             "driverversion": __version__,
@@ -138,19 +200,22 @@ class AlpacaDevice:
         words = (Parameter("Command", str), Parameter("Raw", as_boolean))
         return {
             **{("GET", name): Call(fixed(value)) for name, value in facts.items()},
-            ("GET", "connected"): Call(lambda: self._is_connected),
-            ("GET", "devicestate"): Call(self._device_state),
-            ("PUT", "connected"): Call(self._connect, Parameter("Connected", as_boolean)),
-            ("PUT", "connect"): Call(lambda: self._connect(True)),
-            ("PUT", "disconnect"): Call(lambda: self._connect(False)),
+            ("GET", "connected"): Call(lambda: self.connection.is_made),
+            ("PUT", "connected"): Call(self.connection.set, Parameter("Connected", as_boolean)),
             ("PUT", "action"): Call(_no_action, Parameter("Action", str), Parameter("Parameters", str)),
             ("PUT", "commandblind"): _not_implemented("commandblind", *words),
             ("PUT", "commandbool"): _not_implemented("commandbool", *words),
             ("PUT", "commandstring"): _not_implemented("commandstring", *words),
         }
 
-    def _connect(self, connected: bool) -> None:
-        self._is_connected = connected
+    def _platform_7(self) -> dict[tuple[str, str], Call]:
+        """Members that every device of Platform 7 has besides."""
+        return {
+            ("GET", "connecting"): Call(lambda: self.connection.is_busy),
+            ("GET", "devicestate"): Call(self._device_state),
+            ("PUT", "connect"): Call(lambda: self.connection.begin(wanted=True)),
+            ("PUT", "disconnect"): Call(lambda: self.connection.begin(wanted=False)),
+        }
 
     def _device_state(self) -> list[dict[str, object]]:
         """Everything that changes, in one answer; what is not operational is left out."""

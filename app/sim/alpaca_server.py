@@ -8,21 +8,38 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from app import __version__
-from app.sim.alpaca_device import AlpacaDevice, AlpacaError, Call, as_whole
+from app.sim.alpaca_device import AlpacaDevice, AlpacaError, Call, ErrorNumber, Pixels, as_whole
 from app.sim.control_path import ControlPath
-from app.sim.observatory import SimulatedObservatory
+from app.sim.drivers import Drivers
+from app.sim.faults import Fault
+from app.sim.spoiling import spoilt
 
 _UINT32 = 2**32 - 1
+#: Alpaca's number for the type of an image's pixels.
+_INTEGER = 2
+#: Members that answer before the device is connected, whatever it needs.
+_WITHOUT_CONNECTION = frozenset(
+    {
+        "connect",
+        "connected",
+        "connecting",
+        "description",
+        "disconnect",
+        "driverinfo",
+        "driverversion",
+        "interfaceversion",
+        "name",
+        "supportedactions",
+    }
+)
 _ANY_METHOD = ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"]
 
 
@@ -40,16 +57,16 @@ class AlpacaServer:
 
     Parameters
     ----------
-    observatory : SimulatedObservatory
-        Whose devices they are.
+    drivers : Drivers
+        Of the devices that it shows.
     control : ControlPath
         Its faults spoil the replies, and it keeps the requests.
     end : asyncio.Event
         Set when the server ends: nothing hangs any longer.
     """
 
-    def __init__(self, observatory: SimulatedObservatory, control: ControlPath, end: asyncio.Event) -> None:
-        self._devices = observatory.devices()
+    def __init__(self, drivers: Drivers, control: ControlPath, end: asyncio.Event) -> None:
+        self._drivers = drivers
         self._control = control
         self._end = end
         self._transactions = 0
@@ -58,9 +75,9 @@ class AlpacaServer:
         """Everything that it answers."""
         return [
             Route("/api/{path:path}", self._answer_device, methods=_ANY_METHOD),
-            Route("/management/apiversions", self._management(lambda: [1])),
-            Route("/management/v1/description", self._management(self._description)),
-            Route("/management/v1/configureddevices", self._management(self._configured_devices)),
+            Route("/management/apiversions", self._management("apiversions", lambda: [1])),
+            Route("/management/v1/description", self._management("description", self._description)),
+            Route("/management/v1/configureddevices", self._management("configureddevices", self._configured_devices)),
             Route("/setup", self._show_setup),
             Route("/setup/v1/{kind}/{number}/setup", self._show_device_setup),
         ]
@@ -71,16 +88,18 @@ class AlpacaServer:
         method, path = request.method, str(request.scope["path"])
         parameters = await _parameters(request)
         self._control.requests.add(arrived_s, method, path, parameters or {})
+        kind, _, member = path.removeprefix("/api/v1/").partition("/")
+        faults = self._control.faults.hitting(kind, member.rpartition("/")[2])
         try:
             if parameters is None:
                 raise BadRequest(f"the body of {path} is no form of text")
-            response = self._act(method, path, parameters)
+            response = self._act(method, path, parameters, faults)
         except BadRequest as error:
             response = _refusal(error)
-        return await self._spoilt(response, path)
+        return await spoilt(response, faults, self._end)
 
-    def _act(self, method: str, path: str, given: Mapping[str, str]) -> Response:
-        call = self._call(method, path)
+    def _act(self, method: str, path: str, given: Mapping[str, str], faults: Sequence[Fault]) -> Response:
+        device, member, call = self._call(method, path)
         transaction = _identifier(given, method, "ClientTransactionID")
         _identifier(given, method, "ClientID")
         arguments = []
@@ -92,13 +111,16 @@ class AlpacaServer:
                 arguments.append(parameter.parse(text))
             except ValueError as error:
                 raise BadRequest(f"parameter {parameter.name} of {path}: {error}") from error
+        device.connection.fails = any(fault.connect_fails for fault in faults)
         try:
+            if any(fault.requires_connect for fault in faults):
+                _need_connection(device, member)
             value = call.action(*arguments)
         except AlpacaError as error:
             return self._reply(transaction, error=error)
         return self._reply(transaction, value) if method == "GET" else self._reply(transaction)
 
-    def _call(self, method: str, path: str) -> Call:
+    def _call(self, method: str, path: str) -> tuple[AlpacaDevice, str, Call]:
         """What a path means; the case of its letters counts."""
         parts = path.split("/")[1:]
         if len(parts) != 5 or parts[:2] != ["api", "v1"]:
@@ -109,14 +131,14 @@ class AlpacaServer:
             raise BadRequest(f"there is no device {kind}/{number} here: see /management/v1/configureddevices")
         call = device.call(method, member)
         if call is not None:
-            return call
+            return device, member, call
         allowed = device.methods(member)
         if allowed:
             raise BadRequest(f"{path} takes {' and '.join(allowed)}, not {method}", status=405, allow=allowed)
         raise BadRequest(f"{kind} has no member {member}: members are in lower case")
 
     def _device(self, kind: str, number: str) -> AlpacaDevice | None:
-        for device in self._devices:
+        for device in self._drivers.devices:
             if kind == device.identity.kind.lower() and number == str(device.identity.number):
                 return device
         return None
@@ -130,34 +152,21 @@ class AlpacaServer:
             "ErrorNumber": error.number if error else 0,
             "ErrorMessage": str(error) if error else "",
         }
-        if value:
-            content["Value"] = value[0]
+        match value:
+            case (Pixels(columns),):
+                content |= {"Type": _INTEGER, "Rank": 2, "Value": columns}
+            case (other,):
+                content["Value"] = other
         return JSONResponse(content)
 
-    async def _spoilt(self, response: Response, path: str) -> Response:
-        """The reply as the faults of now make it."""
-        faults = self._control.faults
-        kind, _, member = path.removeprefix("/api/v1/").partition("/")
-        if not faults.hit(kind, member.rpartition("/")[2]):
-            return response
-        if faults.hang_s:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._end.wait(), faults.hang_s)
-        if faults.drop:
-            return _Dropped()
-        if faults.html:
-            page = "<!DOCTYPE html><html><body><h1>Welcome to your router</h1></body></html>"
-            return HTMLResponse(page, status_code=faults.status or 200)
-        if faults.status is not None:
-            return PlainTextResponse("the simulator shows this status on request", status_code=faults.status)
-        return response
-
-    def _management(self, value: Callable[[], object]) -> Callable[[Request], Awaitable[Response]]:
+    def _management(self, name: str, value: Callable[[], object]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             try:
-                return self._reply(_identifier(request.query_params, "GET", "ClientTransactionID"), value())
-            except BadRequest as error:
-                return _refusal(error)
+                transaction = _identifier(request.query_params, "GET", "ClientTransactionID")
+            except BadRequest:  # management knows no 400: an id that is none counts as not given
+                transaction = 0
+            faults = self._control.faults.hitting("management", name)
+            return await spoilt(self._reply(transaction, value()), faults, self._end)
 
         return answer
 
@@ -177,30 +186,26 @@ class AlpacaServer:
                 "DeviceNumber": device.identity.number,
                 "UniqueID": device.identity.unique_id,
             }
-            for device in self._devices
+            for device in self._drivers.devices
         ]
 
     async def _show_setup(self, _: Request) -> Response:
         items = "".join(
             f'<li><a href="/setup/v1/{d.identity.kind.lower()}/{d.identity.number}/setup">{d.identity.name}</a></li>'
-            for d in self._devices
+            for d in self._drivers.devices
         )
         return _page("Cupola simulated observatory", f"<p>Nothing here moves anything real.</p><ul>{items}</ul>")
 
     async def _show_device_setup(self, request: Request) -> Response:
         device = self._device(request.path_params["kind"], request.path_params["number"])
         if device is None:
-            return PlainTextResponse("there is no such device here", status_code=404)
+            return _page("No such device", "<p>There is no such device here.</p>", status=403)
         return _page(device.identity.name, f"<p>{device.identity.description}. There is nothing to set.</p>")
 
 
-class _Dropped(Response):
-    """No reply: the connection is closed."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"]["transport"].close()
-        while (await receive())["type"] != "http.disconnect":
-            pass
+def _need_connection(device: AlpacaDevice, member: str) -> None:
+    if member not in _WITHOUT_CONNECTION and not device.connection.is_made:
+        raise AlpacaError(ErrorNumber.NOT_CONNECTED, f"{device.identity.name} is not connected: set Connected first")
 
 
 async def _parameters(request: Request) -> dict[str, str] | None:
@@ -238,8 +243,9 @@ def _refusal(error: BadRequest) -> Response:
     return PlainTextResponse(str(error), status_code=error.status, headers=headers)
 
 
-def _page(title: str, body: str) -> Response:
+def _page(title: str, body: str, status: int = 200) -> Response:
     return HTMLResponse(
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>'
-        f"<body><h1>{title}</h1><p><strong>SIMULATED.</strong></p>{body}</body></html>"
+        f"<body><h1>{title}</h1><p><strong>SIMULATED.</strong></p>{body}</body></html>",
+        status_code=status,
     )

@@ -6,16 +6,19 @@ import hashlib
 import hmac
 import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from app.sim.faults import Faults
+from app.sim.driver_lies import Lies
+from app.sim.drivers import Drivers, Make
+from app.sim.faults import Faults, FaultsInForce
 from app.sim.observatory import Change, SimulatedObservatory
 
 _KEPT_REQUESTS = 10_000
@@ -66,18 +69,33 @@ class ControlPath:
 
     Parameters
     ----------
+    observatory : SimulatedObservatory
+        What is simulated.
+    drivers : Drivers
+        Of its devices.
     nonce : str
         Known to this simulator and to whoever started it.
     end : callable
         Ends the process.
+    refuse : callable
+        Refuses connections for some seconds.
     """
 
-    def __init__(self, observatory: SimulatedObservatory, nonce: str, end: Callable[[], None]) -> None:
-        self.faults = Faults()
+    def __init__(
+        self,
+        observatory: SimulatedObservatory,
+        drivers: Drivers,
+        nonce: str,
+        end: Callable[[], None],
+        refuse: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self.faults = FaultsInForce(Faults())
         self.requests = RequestLog()
         self._observatory = observatory
+        self._drivers = drivers
         self._nonce = nonce
         self._end = end
+        self._refuse = refuse
 
     def routes(self, under: str) -> list[Route]:
         """Everything that it answers."""
@@ -86,6 +104,10 @@ class ControlPath:
             Route(f"{under}/requests", self._show_requests, methods=["GET"]),
             Route(f"{under}/faults", self._show_faults, methods=["GET"]),
             Route(f"{under}/faults", self._set_faults, methods=["PUT"]),
+            Route(f"{under}/lies", self._show_lies, methods=["GET"]),
+            Route(f"{under}/lies", self._set_lies, methods=["PUT"]),
+            Route(f"{under}/restart", self._show_make, methods=["GET"]),
+            Route(f"{under}/restart", self._restart, methods=["PUT"]),
             Route(f"{under}/state", self._show_state, methods=["GET"]),
             Route(f"{under}/state", self._change_state, methods=["PUT"]),
             Route(f"{under}/stop", self._stop, methods=["PUT"]),
@@ -102,14 +124,37 @@ class ControlPath:
         return JSONResponse([asdict(seen) for seen in self.requests.since(int(since))])
 
     async def _show_faults(self, _: Request) -> Response:
-        return JSONResponse(self.faults.model_dump(mode="json"))
+        return JSONResponse(self.faults.wanted.model_dump(mode="json"))
 
     async def _set_faults(self, request: Request) -> Response:
         faults = await _parsed(request, Faults)
         if isinstance(faults, Faults):
-            self.faults = faults
-            return await self._show_faults(request)
+            self.faults = FaultsInForce(faults)
+            answer = await self._show_faults(request)
+            if faults.refuse_s:
+                answer.background = BackgroundTask(self._refuse, faults.refuse_s)
+            return answer
         return faults
+
+    async def _show_lies(self, _: Request) -> Response:
+        return JSONResponse(self._observatory.lies.model_dump(mode="json"))
+
+    async def _set_lies(self, request: Request) -> Response:
+        lies = await _parsed(request, Lies)
+        if isinstance(lies, Lies):
+            self._observatory.lies = lies
+            return await self._show_lies(request)
+        return lies
+
+    async def _show_make(self, _: Request) -> Response:
+        return JSONResponse(self._drivers.make.model_dump(mode="json"))
+
+    async def _restart(self, request: Request) -> Response:
+        make = await _parsed(request, Make)
+        if isinstance(make, Make):
+            self._drivers.restart(make)
+            return await self._show_make(request)
+        return make
 
     async def _show_state(self, _: Request) -> Response:
         return JSONResponse(self._observatory.as_json())

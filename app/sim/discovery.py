@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import socket
+from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
@@ -16,10 +17,11 @@ _WORD = b"alpacadiscovery1"
 
 
 class DiscoveryResponder(asyncio.DatagramProtocol):
-    """Answers each question with the port."""
+    """Answers each question with the port, while it is to answer."""
 
-    def __init__(self, alpaca_port: int) -> None:
+    def __init__(self, alpaca_port: int, answers: Callable[[], bool]) -> None:
         self._answer = json.dumps({"AlpacaPort": alpaca_port}).encode()
+        self._answers = answers
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
@@ -28,11 +30,13 @@ class DiscoveryResponder(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Answer; later versions of the question may be longer."""
-        if self._transport is not None and data.startswith(_WORD):
+        if self._transport is not None and data.startswith(_WORD) and self._answers():
             self._transport.sendto(self._answer, addr)
 
 
-async def answer_discovery(alpaca_port: int, discovery_port: int = DISCOVERY_PORT) -> asyncio.DatagramTransport | None:
+async def answer_discovery(
+    alpaca_port: int, discovery_port: int, answers: Callable[[], bool]
+) -> asyncio.DatagramTransport | None:
     """Begin to answer, beside other servers of this machine; None where the port cannot be had, which is no harm.
 
     Parameters
@@ -41,6 +45,8 @@ async def answer_discovery(alpaca_port: int, discovery_port: int = DISCOVERY_POR
         What the answer says.
     discovery_port : int
         Where questions come in.
+    answers : callable
+        Whether questions are answered now.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
@@ -54,5 +60,5 @@ async def answer_discovery(alpaca_port: int, discovery_port: int = DISCOVERY_POR
         log.info("The simulator is not found by discovery, only by its address: UDP %s: %s", discovery_port, error)
         return None
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: DiscoveryResponder(alpaca_port), sock=listener)
+    transport, _ = await loop.create_datagram_endpoint(lambda: DiscoveryResponder(alpaca_port, answers), sock=listener)
     return transport

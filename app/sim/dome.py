@@ -1,109 +1,58 @@
-"""A simulated dome: turns with ramps, opens and closes, and speaks as an ASCOM dome of interface version 3.
+"""A simulated dome: turns with ramps, coasts, opens and closes, and obeys commands as an ASCOM dome does.
 
-Pure physics: whoever asks hands in the simulated time, which only goes forward.
+Pure physics: whoever asks hands in the simulated time, which only goes forward. What the driver says of it, and what it
+hides, is `app.sim.alpaca_dome`'s and `app.sim.driver_lies`' business.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from math import copysign
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.model.angles import turn_deg, wrapped_deg
 from app.model.dome import ShutterState
-from app.sim.alpaca_device import (
-    AlpacaDevice,
-    AlpacaError,
-    Call,
-    ErrorNumber,
-    Identity,
-    Parameter,
-    as_boolean,
-    as_number,
-    fixed,
-)
+from app.sim.alpaca_device import AlpacaError, ErrorNumber
 from app.sim.motion import Drive, Motion
+from app.sim.shutter import SHUTTER_TRAVEL_S, SimulatedShutter
 
 TURNING = Drive(speed_deg_s=6.0, acceleration_deg_s2=3.0)
 #: An abort takes the current away: the dome stops faster than it does with a ramp.
 BRAKING = Drive(speed_deg_s=6.0, acceleration_deg_s2=6.0)
-SHUTTER_TRAVEL_S = 8.0
 HOME_DEG, PARK_DEG = 75.0, 255.0
 _HOME_SENSOR_DEG = 0.5
-
-#: ASCOM's numbers of the shutter's states, in order.
-_SHUTTER_NUMBERS = (
-    ShutterState.OPEN,
-    ShutterState.CLOSED,
-    ShutterState.OPENING,
-    ShutterState.CLOSING,
-    ShutterState.ERROR,
-)
-_IDENTITY = Identity(
-    kind="Dome",
-    name="Cupola simulated dome",
-    description="SIMULATED dome with a slit, no hardware",
-    interface_version=3,
-    unique_id="5c0f6d0e-8a55-4b0e-9a53-2f4dc1f8a001",
-)
+_CONTACTS_REACH_DEG = 1.0
+_FOLLOWS_FROM_DEG = 1.0
 
 
-class SimulatedShutter:
-    """A shutter that travels at an even pace, and loses its way when it is stopped on it."""
+class DomeModel(BaseModel):
+    """What kind of dome it is.
 
-    def __init__(self, state: ShutterState = ShutterState.CLOSED) -> None:
-        self._began_s = 0.0
-        self._start = 0.0
-        self._is_lost = False
-        self._opens = False
-        self.place(state)
+    Attributes
+    ----------
+    kind : str
+        A dome with a slit; a roll-off roof, which has a shutter and nothing else; a dome with a slit whose shutter has
+        power at one azimuth alone.
+    contacts_deg : float
+        That azimuth.
+    has_altitude : bool
+        Whether the opening can be raised and lowered.
+    can_slave : bool
+        Whether its driver can follow the mount.
+    coast_deg : float
+        So much further than wanted it comes to rest after a slew or an abort; parking and homing creep to their ends.
+    """
 
-    def place(self, state: ShutterState) -> None:
-        """Put it into one of its states of rest; OPENING and CLOSING count as their ends."""
-        self._opens = state in (ShutterState.OPEN, ShutterState.OPENING)
-        self._is_lost = state is ShutterState.ERROR
-        self._start = 0.5 if self._is_lost else float(self._opens)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    def state(self, now_s: float) -> ShutterState:
-        """As the driver says it."""
-        if self._is_lost:
-            return ShutterState.ERROR
-        opening = self.opening(now_s)
-        if self._opens:
-            return ShutterState.OPEN if opening >= 1.0 else ShutterState.OPENING
-        return ShutterState.CLOSED if opening <= 0.0 else ShutterState.CLOSING
-
-    def opening(self, now_s: float) -> float:
-        """How far it is open, 0 to 1."""
-        if self._is_lost:
-            return self._start
-        travelled = (now_s - self._began_s) / SHUTTER_TRAVEL_S
-        return min(max(self._start + (travelled if self._opens else -travelled), 0.0), 1.0)
-
-    def is_moving(self, now_s: float) -> bool:
-        """Whether it is on its way."""
-        return self.state(now_s) in (ShutterState.OPENING, ShutterState.CLOSING)
-
-    def open(self, now_s: float) -> None:
-        """Begin to open; raises 0x40B when it lost its way."""
-        if self._is_lost:
-            raise AlpacaError(
-                ErrorNumber.INVALID_OPERATION, "The shutter was stopped midway: close it before it can be opened"
-            )
-        self._travel(now_s, opens=True)
-
-    def close(self, now_s: float) -> None:
-        """Begin to close, from wherever it is."""
-        self._travel(now_s, opens=False)
-
-    def abort(self, now_s: float) -> None:
-        """Stop at once; midway, its place is lost."""
-        if self.is_moving(now_s):
-            self._start = self.opening(now_s)
-            self._is_lost = True
-
-    def _travel(self, now_s: float, *, opens: bool) -> None:
-        self._start = self.opening(now_s)
-        self._began_s, self._opens, self._is_lost = now_s, opens, False
+    kind: Literal["slit", "roll-off", "contacts"] = "slit"
+    contacts_deg: Annotated[float, Field(ge=0.0, lt=360.0)] = PARK_DEG
+    has_altitude: bool = False
+    can_slave: bool = False
+    coast_deg: Annotated[float, Field(ge=0.0, le=30.0)] = 0.0
+    speed_deg_s: Annotated[float, Field(gt=0.0, le=90.0)] = TURNING.speed_deg_s
+    shutter_travel_s: Annotated[float, Field(ge=0.0)] = SHUTTER_TRAVEL_S
 
 
 class SimulatedDome:
@@ -115,13 +64,34 @@ class SimulatedDome:
         Where it stands; by default parked.
     shutter : ShutterState
         OPEN, CLOSED or ERROR.
+    model : DomeModel
+        What kind of dome it is.
+
+    Attributes
+    ----------
+    coast_deg : float
+        As the model has it, until somebody changes it.
     """
 
-    def __init__(self, azimuth_deg: float = PARK_DEG, shutter: ShutterState = ShutterState.CLOSED) -> None:
-        self.shutter = SimulatedShutter(shutter)
+    def __init__(
+        self,
+        azimuth_deg: float = PARK_DEG,
+        shutter: ShutterState = ShutterState.CLOSED,
+        model: DomeModel | None = None,
+    ) -> None:
+        self.model = model or DomeModel()
+        self.shutter = SimulatedShutter(shutter, self.model.shutter_travel_s)
+        self.coast_deg = self.model.coast_deg
+        self._drive = Drive(self.model.speed_deg_s, TURNING.acceleration_deg_s2)
         self._turn = Motion.at_rest(azimuth_deg)
+        self._left_deg = azimuth_deg
+        self._raise = Motion.at_rest(0.0)
+        self._raise_when_open_deg: float | None = None
         self._park_deg = PARK_DEG
         self._parks = azimuth_deg == PARK_DEG
+        self._brakes = False
+        self._is_slaved = False
+        self._is_motor_dead = False
 
     def place(self, azimuth_deg: float) -> None:
         """Put the dome somewhere, at rest and not parked."""
@@ -131,17 +101,43 @@ class SimulatedDome:
         """Where the slit looks, 0 <= azimuth < 360."""
         return wrapped_deg(self._turn.position_deg(now_s))
 
+    def stood_deg(self, now_s: float) -> float:
+        """Where it stands, or stood before it began to turn."""
+        return self._left_deg if self.is_turning(now_s) else self.azimuth_deg(now_s)
+
+    def altitude_deg(self, now_s: float) -> float:
+        """How high the opening looks, 0 to 90."""
+        return self._raise.position_deg(now_s)
+
     def speed_deg_s(self, now_s: float) -> float:
         """How fast it turns, clockwise positive."""
         return self._turn.speed_deg_s(now_s)
+
+    @property
+    def rest_s(self) -> float:
+        """When the newest motion came, or comes, to rest; minus infinity when nothing ever moved."""
+        return max(self._turn.rest_s, self._raise.rest_s, self.shutter.rest_s)
+
+    @property
+    def is_slaved(self) -> bool:
+        """Whether its driver follows the mount."""
+        return self._is_slaved
 
     def is_turning(self, now_s: float) -> bool:
         """Whether it turns."""
         return self._turn.is_moving(now_s)
 
+    def is_raising(self, now_s: float) -> bool:
+        """Whether the opening is raised or lowered."""
+        return self._raise.is_moving(now_s)
+
     def is_slewing(self, now_s: float) -> bool:
-        """Whether any part moves."""
-        return self.is_turning(now_s) or self.shutter.is_moving(now_s)
+        """Whether an honest driver says that any part moves."""
+        return self.is_turning(now_s) or self.is_raising(now_s) or self.shutter.is_moving(now_s)
+
+    def is_moving(self, now_s: float) -> bool:
+        """Whether any part moves in truth."""
+        return self.is_turning(now_s) or self.is_raising(now_s) or self.shutter.travels(now_s)
 
     def is_at_park(self, now_s: float) -> bool:
         """Whether the last turn was a park, and is done."""
@@ -152,15 +148,44 @@ class SimulatedDome:
         return not self.is_turning(now_s) and abs(turn_deg(self.azimuth_deg(now_s), HOME_DEG)) <= _HOME_SENSOR_DEG
 
     def slew(self, now_s: float, azimuth_deg: float) -> None:
-        """Begin to turn the shortest way; raises 0x401 outside of 0 <= azimuth < 360."""
-        self._turn_to(now_s, _checked(azimuth_deg))
+        """Begin to turn the shortest way; raises 0x401 outside of 0 <= azimuth < 360, 0x409 while slaved."""
+        azimuth = _checked(azimuth_deg)
+        self._refuse_slaved()
+        self._turn_to(now_s, azimuth, coast_deg=self.coast_deg)
+
+    def slew_to_altitude(self, now_s: float, altitude_deg: float) -> None:
+        """Begin to raise the opening, or remember to; raises 0x401 outside of 0 <= altitude <= 90, 0x409 while slaved."""
+        if not 0.0 <= altitude_deg <= 90.0:
+            raise AlpacaError(ErrorNumber.INVALID_VALUE, f"Altitude {altitude_deg:g} is outside of 0 to 90")
+        self._refuse_slaved()
+        if self.shutter.state(now_s) in (ShutterState.OPEN, ShutterState.OPENING):
+            self._raise_to(now_s, altitude_deg)
+        else:
+            self._raise_when_open_deg = altitude_deg
+
+    def open_shutter(self, now_s: float) -> None:
+        """Begin to open; raises 0x40B when the shutter lost its way, or has no power here."""
+        self._refuse_unpowered(now_s)
+        if self._is_motor_dead:
+            return
+        self.shutter.open(now_s)
+        if self._raise_when_open_deg is not None:
+            self._raise_to(now_s, self._raise_when_open_deg)
+
+    def close_shutter(self, now_s: float) -> None:
+        """Begin to close; raises 0x40B when the shutter has no power here."""
+        self._refuse_unpowered(now_s)
+        if not self._is_motor_dead:
+            self.shutter.close(now_s)
 
     def find_home(self, now_s: float) -> None:
-        """Begin to turn to the home sensor."""
+        """Begin to turn to the home sensor; raises 0x409 while slaved."""
+        self._refuse_slaved()
         self._turn_to(now_s, HOME_DEG)
 
     def park(self, now_s: float) -> None:
-        """Begin to turn to the park position; the shutter stays as it is."""
+        """Begin to turn to the park position; the shutter stays as it is; raises 0x409 while slaved."""
+        self._refuse_slaved()
         if not self.is_at_park(now_s):
             self._turn_to(now_s, self._park_deg, parks=True)
 
@@ -175,84 +200,86 @@ class SimulatedDome:
             raise AlpacaError(ErrorNumber.INVALID_OPERATION, "The dome turns: wait until it stands, then sync")
         self.place(azimuth)
 
+    def set_slaved(self, wanted: bool) -> None:
+        """Have its driver follow the mount, or not; raises 0x400 when it cannot."""
+        if wanted and not self.model.can_slave:
+            raise AlpacaError(ErrorNumber.NOT_IMPLEMENTED, "This dome cannot be slaved: following is the client's duty")
+        self._is_slaved = wanted
+
+    def follow(self, now_s: float, azimuth_deg: float) -> None:
+        """What a slaved driver does about the mount's azimuth of now, whenever it looks."""
+        end_deg = wrapped_deg(self._turn.end_deg)
+        is_off = abs(turn_deg(end_deg, azimuth_deg)) > _FOLLOWS_FROM_DEG
+        if self._is_slaved and is_off and not self._is_held(now_s):
+            self._turn_to(now_s, azimuth_deg)
+
     def abort(self, now_s: float) -> None:
-        """Stop everything: the turn with the brake, the shutter at once."""
-        if self.is_turning(now_s):
-            self._parks = False
-            self._turn = BRAKING.brake(now_s, self._turn.position_deg(now_s), self._turn.speed_deg_s(now_s))
+        """Stop everything, slaving too: the turn with the brake and what it coasts, the shutter at once."""
+        self._is_slaved = False
+        if self.is_turning(now_s) and not self._brakes:
+            self._brake(now_s, self.coast_deg)
+        if self.is_raising(now_s):
+            self._raise = Motion.at_rest(self.altitude_deg(now_s))
         self.shutter.abort(now_s)
 
-    def _turn_to(self, now_s: float, azimuth_deg: float, *, parks: bool = False) -> None:
+    def kill_motors(self, now_s: float, is_dead: bool) -> None:
+        """Take the motors' power, or give it back: without it commands are taken, and nothing moves."""
+        self._is_motor_dead = is_dead
+        if not is_dead:
+            return
+        self.shutter.halt(now_s)
+        self._raise = Motion.at_rest(self.altitude_deg(now_s))
+        if self.is_turning(now_s):
+            self._brake(now_s, 0.0)
+
+    def finish_turn(self) -> None:
+        """Be where the turn goes."""
+        self._turn = Motion.at_rest(self._turn.end_deg)
+
+    def _turn_to(self, now_s: float, azimuth_deg: float, *, parks: bool = False, coast_deg: float = 0.0) -> None:
         """Turn the shortest way from where the dome could come to rest, so that it never turns back for half a circle."""
+        if self._is_held(now_s):
+            raise AlpacaError(ErrorNumber.INVALID_OPERATION, "The shutter moves and needs its contacts: wait for it")
+        if self._is_motor_dead:
+            return
         position, speed = self._turn.position_deg(now_s), self._turn.speed_deg_s(now_s)
-        rest = TURNING.brake(now_s, position, speed).end_deg
+        self._left_deg = self.stood_deg(now_s)
+        rest = self._drive.brake(now_s, position, speed).end_deg
         turn = rest - position + turn_deg(rest, azimuth_deg)
-        self._turn, self._parks = TURNING.move(now_s, position, speed, turn), parks
+        turn += copysign(coast_deg, turn) if turn else 0.0
+        self._turn, self._parks = self._drive.move(now_s, position, speed, turn), parks
+        self._brakes = False
 
+    def _is_held(self, now_s: float) -> bool:
+        """Whether the shutter moves and needs its contacts."""
+        return self.model.kind == "contacts" and self.shutter.is_moving(now_s)
 
-def alpaca_dome(dome: SimulatedDome, now_s: Callable[[], float], utc: Callable[[], datetime]) -> AlpacaDevice:
-    """The dome as ASCOM's IDomeV3, without altitude and without slaving.
+    def _raise_to(self, now_s: float, altitude_deg: float) -> None:
+        self._raise_when_open_deg = None
+        if not self._is_motor_dead:
+            altitude, speed = self._raise.position_deg(now_s), self._raise.speed_deg_s(now_s)
+            self._raise = TURNING.move(now_s, altitude, speed, altitude_deg - altitude)
 
-    Parameters
-    ----------
-    dome : SimulatedDome
-        The physics.
-    now_s : callable
-        Simulated seconds.
-    utc : callable
-        Time of the sky.
-    """
-    azimuth = Parameter("Azimuth", as_number)
-    abilities = {
-        "canfindhome": True,
-        "canpark": True,
-        "cansetaltitude": False,
-        "cansetazimuth": True,
-        "cansetpark": True,
-        "cansetshutter": True,
-        "canslave": False,
-        "cansyncazimuth": True,
-    }
-    return AlpacaDevice(
-        _IDENTITY,
-        reads={
-            **{name: fixed(value) for name, value in abilities.items()},
-            "athome": lambda: dome.is_at_home(now_s()),
-            "atpark": lambda: dome.is_at_park(now_s()),
-            "azimuth": lambda: dome.azimuth_deg(now_s()),
-            "shutterstatus": lambda: _SHUTTER_NUMBERS.index(dome.shutter.state(now_s())),
-            "slaved": fixed(False),
-            "slewing": lambda: dome.is_slewing(now_s()),
-        },
-        calls={
-            ("PUT", "abortslew"): Call(lambda: dome.abort(now_s())),
-            ("PUT", "closeshutter"): Call(lambda: dome.shutter.close(now_s())),
-            ("PUT", "findhome"): Call(lambda: dome.find_home(now_s())),
-            ("PUT", "openshutter"): Call(lambda: dome.shutter.open(now_s())),
-            ("PUT", "park"): Call(lambda: dome.park(now_s())),
-            ("PUT", "setpark"): Call(lambda: dome.set_park(now_s())),
-            ("PUT", "slaved"): Call(_slave, Parameter("Slaved", as_boolean)),
-            ("PUT", "slewtoaltitude"): Call(_no_altitude, Parameter("Altitude", as_number)),
-            ("PUT", "slewtoazimuth"): Call(lambda azimuth_deg: dome.slew(now_s(), azimuth_deg), azimuth),
-            ("PUT", "synctoazimuth"): Call(lambda azimuth_deg: dome.sync(now_s(), azimuth_deg), azimuth),
-            ("GET", "altitude"): Call(_no_altitude),
-        },
-        missing=(),
-        state=("AtHome", "AtPark", "Azimuth", "ShutterStatus", "Slewing"),
-        utc=utc,
-    )
+    def _brake(self, now_s: float, coast_deg: float) -> None:
+        position, speed = self._turn.position_deg(now_s), self._turn.speed_deg_s(now_s)
+        self._turn = BRAKING.brake(now_s, position, speed, coast_deg)
+        self._parks, self._brakes = False, True
+
+    def _refuse_slaved(self) -> None:
+        if self._is_slaved:
+            raise AlpacaError(ErrorNumber.INVALID_WHILE_SLAVED, "The dome follows the mount: set Slaved to False first")
+
+    def _refuse_unpowered(self, now_s: float) -> None:
+        contacts_deg = self.model.contacts_deg
+        off_deg = abs(turn_deg(self.azimuth_deg(now_s), contacts_deg))
+        if self.model.kind == "contacts" and (self.is_turning(now_s) or off_deg > _CONTACTS_REACH_DEG):
+            raise AlpacaError(
+                ErrorNumber.INVALID_OPERATION,
+                f"The shutter has power at {contacts_deg:g} degrees only: slew there first",
+            )
 
 
 def _checked(azimuth_deg: float) -> float:
     if not 0.0 <= azimuth_deg < 360.0:
         raise AlpacaError(ErrorNumber.INVALID_VALUE, f"Azimuth {azimuth_deg:g} is outside of 0 <= azimuth < 360")
     return azimuth_deg
-
-
-def _slave(wanted: bool) -> None:
-    if wanted:
-        raise AlpacaError(ErrorNumber.NOT_IMPLEMENTED, "This dome cannot be slaved: following is the client's duty")
-
-
-def _no_altitude(*_: object) -> None:
-    raise AlpacaError(ErrorNumber.NOT_IMPLEMENTED, "This dome has no altitude")

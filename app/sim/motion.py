@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import copysign, inf, sqrt
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,15 @@ class Drive:
         cruise_s = max(0.0, cruise_deg / peak) if peak > 0.0 else 0.0
         return Motion(began_s, start_deg, speed_deg_s, way * peak, cruise_s, acceleration, start_deg + turn_deg)
 
-    def brake(self, began_s: float, start_deg: float, speed_deg_s: float) -> Motion:
-        """The shortest way to rest."""
-        acceleration = self.acceleration_deg_s2
-        end_deg = start_deg + speed_deg_s * abs(speed_deg_s) / (2.0 * acceleration)
-        return Motion(began_s, start_deg, speed_deg_s, speed_deg_s, 0.0, acceleration, end_deg)
+    def brake(self, began_s: float, start_deg: float, speed_deg_s: float, coast_deg: float = 0.0) -> Motion:
+        """The shortest way to rest, and the same with less brake when it coasts on for some degrees."""
+        way_deg = speed_deg_s**2 / (2.0 * self.acceleration_deg_s2) + coast_deg
+        if not speed_deg_s:
+            return Motion.at_rest(start_deg)
+        acceleration = speed_deg_s**2 / (2.0 * way_deg)
+        return Motion(
+            began_s, start_deg, speed_deg_s, speed_deg_s, 0.0, acceleration, start_deg + copysign(way_deg, speed_deg_s)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +71,25 @@ class Motion:
     @classmethod
     def at_rest(cls, position_deg: float) -> Motion:
         """No move at all."""
-        return cls(0.0, position_deg, 0.0, 0.0, 0.0, 1.0, position_deg)
+        return cls(-inf, position_deg, 0.0, 0.0, 0.0, 1.0, position_deg)
 
     @property
     def duration_s(self) -> float:
         """How long the whole move takes."""
         return self._first_ramp_s + self.cruise_s + abs(self.peak_deg_s) / self.acceleration_deg_s2
 
+    @property
+    def rest_s(self) -> float:
+        """When it comes to rest, simulated seconds."""
+        return self.began_s + self.duration_s
+
     def is_moving(self, now_s: float) -> bool:
         """Whether it is under way."""
-        return now_s < self.began_s + self.duration_s
+        return now_s < self.rest_s
 
     def speed_deg_s(self, now_s: float) -> float:
         """Signed speed."""
-        left_s = self.began_s + self.duration_s - now_s
+        left_s = self.rest_s - now_s
         if left_s <= 0.0:
             return 0.0
         ramp_s = max(0.0, min(now_s - self.began_s, self._first_ramp_s))

@@ -1,93 +1,25 @@
-"""A simulated mount: two equatorial axes, sidereal tracking, a park position at the celestial pole.
+"""A simulated mount: two axes, sidereal tracking, a flip at the meridian, a park position at the celestial pole.
 
 Pure physics: whoever asks hands in simulated seconds for the motors, and sidereal time for the sky.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from math import asin, atan2, cos, degrees, radians, sin
+from typing import Literal
 
 from app.model.angles import turn_deg, wrapped_deg
-from app.model.settings import Site
-from app.sim.alpaca_device import (
-    AlpacaDevice,
-    AlpacaError,
-    Call,
-    ErrorNumber,
-    Identity,
-    Parameter,
-    as_boolean,
-    as_number,
-    as_whole,
-    ascom_time,
-    fixed,
-)
+from app.model.surroundings import PierSide
+from app.sim.alpaca_device import AlpacaError, ErrorNumber
 from app.sim.motion import Drive, Motion
 
 SLEWING = Drive(speed_deg_s=4.0, acceleration_deg_s2=4.0)
-PARK_HOUR_ANGLE_DEG, PARK_DEC_DEG = 0.0, 90.0
 
-_POLAR, _J2000 = 1, 2  # ASCOM's AlignmentModes and EquatorialCoordinateType
-_IDENTITY = Identity(
-    kind="Telescope",
-    name="Cupola simulated mount",
-    description="SIMULATED equatorial mount, no hardware",
-    interface_version=4,
-    unique_id="5c0f6d0e-8a55-4b0e-9a53-2f4dc1f8a002",
-)
-_CANNOT = (
-    "canfindhome",
-    "canpulseguide",
-    "cansetdeclinationrate",
-    "cansetguiderates",
-    "cansetpark",
-    "cansetpierside",
-    "cansetrightascensionrate",
-    "canslew",
-    "canslewaltaz",
-    "canslewaltazasync",
-    "cansync",
-    "cansyncaltaz",
-)
-_MISSING = (
-    "aperturearea",
-    "aperturediameter",
-    "destinationsideofpier",
-    "findhome",
-    "focallength",
-    "guideratedeclination",
-    "guideraterightascension",
-    "ispulseguiding",
-    "moveaxis",
-    "pulseguide",
-    "setpark",
-    "sideofpier",
-    "slewsettletime",
-    "slewtoaltaz",
-    "slewtoaltazasync",
-    "slewtocoordinates",
-    "slewtotarget",
-    "slewtotargetasync",
-    "synctoaltaz",
-    "synctocoordinates",
-    "synctotarget",
-    "targetdeclination",
-    "targetrightascension",
-)
-#: Properties that could be written on another mount.
-_ONLY_READ = (
-    "declinationrate",
-    "doesrefraction",
-    "rightascensionrate",
-    "siteelevation",
-    "sitelatitude",
-    "sitelongitude",
-    "trackingrate",
-    "utcdate",
-)
+MountKind = Literal["german", "alt-az"]
+#: The axes at the pole; the counterweight of a German mount hangs down there.
+_PARK_DEG: dict[MountKind, tuple[float, float]] = {"german": (90.0, 90.0), "alt-az": (0.0, 90.0)}
+_ROUNDING_DEG = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,27 +35,53 @@ class SimulatedMount:
 
     The first axis is counted in right ascension while it tracks, and in hour angle while it does not: so the sky
     carries it along, or not, without anybody stepping it.
+
+    A German mount has two ways to point anywhere. On the east side of its pier, looking west, the axes stand at hour
+    angle and declination (h, d); on the west side, through the pole, at (h + 180, 180 - d). So the second axis tells
+    the side, and the first one, from -90 to 270 degrees, goes from one side to the other with its counterweight down.
+    An alt-azimuth mount is counted by hour angle and declination too, and has no sides.
+
+    Parameters
+    ----------
+    at : Instant
+        Now.
+    ra_deg, dec_deg : float
+        Where it points, on the side that a slew there would end on.
+    latitude_deg : float
+        Of the site, north positive.
+    kind : MountKind
+        German equatorial or alt-azimuth.
+
+    Attributes
+    ----------
+    target_ra_deg, target_dec_deg : float or None
+        Where the newest slew went, or the next one goes.
+    knows_pier_side : bool
+        Whether its driver tells the side of the pier.
     """
 
-    def __init__(self, ra_deg: float, dec_deg: float, latitude_deg: float) -> None:
+    def __init__(
+        self, at: Instant, ra_deg: float, dec_deg: float, latitude_deg: float, kind: MountKind = "german"
+    ) -> None:
+        self.kind = kind
+        self.target_ra_deg: float | None = None
+        self.target_dec_deg: float | None = None
+        self.knows_pier_side = True
         self._latitude_deg = latitude_deg
-        self._first = Motion.at_rest(ra_deg)
-        self._dec = Motion.at_rest(dec_deg)
-        self._is_tracking = True
-        self._parks = False
+        self._park_deg = _PARK_DEG[kind]
+        self.place(at, ra_deg, dec_deg)
 
     def ra_deg(self, at: Instant) -> float:
         """Right ascension, 0 <= ra < 360."""
-        first = self._first.position_deg(at.now_s)
-        return wrapped_deg(first if self._is_tracking else at.sidereal_deg - first)
+        return wrapped_deg(at.sidereal_deg - self._pointing_deg(at)[0])
 
     def dec_deg(self, at: Instant) -> float:
         """Declination."""
-        return self._dec.position_deg(at.now_s)
+        return self._pointing_deg(at)[1]
 
     def horizontal_deg(self, at: Instant) -> tuple[float, float]:
         """Azimuth and altitude, without refraction."""
-        return horizontal_deg(at.sidereal_deg - self.ra_deg(at), self.dec_deg(at), self._latitude_deg)
+        return horizontal_deg(*self._pointing_deg(at), self._latitude_deg)
 
     @property
     def is_tracking(self) -> bool:
@@ -132,15 +90,28 @@ class SimulatedMount:
 
     def is_slewing(self, at: Instant) -> bool:
         """Whether an axis moves against the sky."""
-        return self._first.is_moving(at.now_s) or self._dec.is_moving(at.now_s)
+        return self._first.is_moving(at.now_s) or self._second.is_moving(at.now_s)
 
     def is_parked(self, at: Instant) -> bool:
         """Whether it stands at its park position, and was sent there to stay."""
         return self._parks and not self.is_slewing(at)
 
-    def place(self, ra_deg: float, dec_deg: float) -> None:
+    def pier_side(self, at: Instant) -> PierSide | None:
+        """On which side of its pier it is in truth; None for a mount without sides."""
+        if self.kind != "german":
+            return None
+        return PierSide.WEST if self._second.position_deg(at.now_s) > 90.0 + _ROUNDING_DEG else PierSide.EAST
+
+    def side_for(self, at: Instant, ra_deg: float) -> PierSide | None:
+        """On which side a slew there ends: looking away from the meridian; None for a mount without sides."""
+        if self.kind != "german":
+            return None
+        return PierSide.EAST if turn_deg(ra_deg, at.sidereal_deg) >= 0.0 else PierSide.WEST
+
+    def place(self, at: Instant, ra_deg: float, dec_deg: float) -> None:
         """Put it on a position, tracking."""
-        self._first, self._dec = Motion.at_rest(ra_deg), Motion.at_rest(dec_deg)
+        first_deg, second_deg = self._axes_for(at, ra_deg, dec_deg)
+        self._first, self._second = Motion.at_rest(at.sidereal_deg - first_deg), Motion.at_rest(second_deg)
         self._is_tracking, self._parks = True, False
 
     def slew(self, at: Instant, ra_deg: float, dec_deg: float) -> None:
@@ -148,14 +119,34 @@ class SimulatedMount:
         self._refuse_parked(at)
         if not self._is_tracking:
             raise AlpacaError(ErrorNumber.INVALID_OPERATION, "The mount does not track: set Tracking before the slew")
-        if not (0.0 <= ra_deg < 360.0 and -90.0 <= dec_deg <= 90.0):
-            raise AlpacaError(
-                ErrorNumber.INVALID_VALUE, f"RA {ra_deg / 15.0:g} h, Dec {dec_deg:g} is outside of 0..24 h, -90..90"
-            )
+        self.set_target(ra_deg=ra_deg, dec_deg=dec_deg)
         altitude = horizontal_deg(at.sidereal_deg - ra_deg, dec_deg, self._latitude_deg)[1]
         if altitude < 0.0:
             raise AlpacaError(ErrorNumber.INVALID_VALUE, f"The target is {-altitude:.1f} degrees below the horizon")
-        self._move_to(at, ra_deg, dec_deg)
+        self._move_to(at, *self._axes_for(at, ra_deg, dec_deg))
+
+    def slew_to_target(self, at: Instant) -> None:
+        """As `slew`, to the target that was set; raises 0x402 when one half of it is not."""
+        self.slew(at, known_deg(self.target_ra_deg), known_deg(self.target_dec_deg))
+
+    def slew_horizontal(self, at: Instant, azimuth_deg: float, altitude_deg: float) -> None:
+        """Begin to slew to a place over the ground; raises 0x408 while parked, 0x40B when it tracks, 0x401 as `slew`."""
+        self._refuse_parked(at)
+        if self._is_tracking:
+            raise AlpacaError(ErrorNumber.INVALID_OPERATION, "The mount tracks: clear Tracking before the slew")
+        if not (0.0 <= azimuth_deg < 360.0 and 0.0 <= altitude_deg <= 90.0):
+            raise AlpacaError(
+                ErrorNumber.INVALID_VALUE, f"Azimuth {azimuth_deg:g}, altitude {altitude_deg:g} is out of 0..360, 0..90"
+            )
+        # the rotation is its own inverse
+        self._move_to(at, *horizontal_deg(azimuth_deg, altitude_deg, self._latitude_deg))
+
+    def set_target(self, *, ra_deg: float | None = None, dec_deg: float | None = None) -> None:
+        """Where the next slew to its target goes; raises 0x401 outside of 0..24 h and -90..90 degrees."""
+        if (ra_deg is not None and not 0.0 <= ra_deg < 360.0) or (dec_deg is not None and not -90.0 <= dec_deg <= 90.0):
+            raise AlpacaError(ErrorNumber.INVALID_VALUE, "The target is outside of RA 0..24 h, Dec -90..90 degrees")
+        self.target_ra_deg = self.target_ra_deg if ra_deg is None else ra_deg
+        self.target_dec_deg = self.target_dec_deg if dec_deg is None else dec_deg
 
     def track(self, at: Instant, wanted: bool) -> None:
         """Follow the sky, or not, from where it points; raises 0x408 while parked. Ends a slew."""
@@ -164,11 +155,15 @@ class SimulatedMount:
         self._count_by(at, is_tracking=wanted)
 
     def park(self, at: Instant) -> None:
-        """Begin to slew to the pole, and stay there."""
+        """Begin to slew to the park position, and stay there."""
         if not self._parks:
             self._count_by(at, is_tracking=False)
-            self._move_to(at, PARK_HOUR_ANGLE_DEG, PARK_DEC_DEG)
+            self._move_to(at, *self._park_deg)
             self._parks = True
+
+    def set_park(self, at: Instant) -> None:
+        """Take where the axes stand now as the park position."""
+        self._park_deg = self._axes_deg(at)
 
     def unpark(self, at: Instant) -> None:
         """Allow motion again; it stands where it stood."""
@@ -179,27 +174,49 @@ class SimulatedMount:
         """Stop a slew with a ramp; tracking goes on if it did. Raises 0x408 while parked."""
         self._refuse_parked(at)
         self._parks = False
-        self._first, self._dec = (
+        self._first, self._second = (
             SLEWING.brake(at.now_s, axis.position_deg(at.now_s), axis.speed_deg_s(at.now_s))
-            for axis in (self._first, self._dec)
+            for axis in (self._first, self._second)
         )
 
     def _refuse_parked(self, at: Instant) -> None:
         if self.is_parked(at):
             raise AlpacaError(ErrorNumber.INVALID_WHILE_PARKED, "The mount is parked: unpark it first")
 
+    def _axes_deg(self, at: Instant) -> tuple[float, float]:
+        """Where the axes stand."""
+        first = self._first.position_deg(at.now_s)
+        hour_angle = at.sidereal_deg - first if self._is_tracking else first
+        return (hour_angle + 90.0) % 360.0 - 90.0, self._second.position_deg(at.now_s)
+
+    def _pointing_deg(self, at: Instant) -> tuple[float, float]:
+        """Hour angle and declination."""
+        first, second = self._axes_deg(at)
+        return (first, second) if self.pier_side(at) is not PierSide.WEST else (first - 180.0, 180.0 - second)
+
+    def _axes_for(self, at: Instant, ra_deg: float, dec_deg: float) -> tuple[float, float]:
+        """Where the axes stand when it points there."""
+        hour_angle = turn_deg(ra_deg, at.sidereal_deg)
+        if self.side_for(at, ra_deg) is PierSide.WEST:
+            return hour_angle + 180.0, 180.0 - dec_deg
+        return hour_angle, dec_deg
+
     def _count_by(self, at: Instant, *, is_tracking: bool) -> None:
         """Count the first axis by right ascension or by hour angle; both axes come to rest."""
-        ra_deg, dec_deg = self.ra_deg(at), self.dec_deg(at)
-        self._first = Motion.at_rest(ra_deg if is_tracking else wrapped_deg(at.sidereal_deg - ra_deg))
-        self._dec = Motion.at_rest(dec_deg)
+        first_deg, second_deg = self._axes_deg(at)
+        self._first = Motion.at_rest(at.sidereal_deg - first_deg if is_tracking else first_deg)
+        self._second = Motion.at_rest(second_deg)
         self._is_tracking = is_tracking
 
-    def _move_to(self, at: Instant, first_deg: float, dec_deg: float) -> None:
-        first, dec = self._first.position_deg(at.now_s), self._dec.position_deg(at.now_s)
-        turn = turn_deg(first, first_deg)
-        self._first = SLEWING.move(at.now_s, first, self._first.speed_deg_s(at.now_s), turn)
-        self._dec = SLEWING.move(at.now_s, dec, self._dec.speed_deg_s(at.now_s), dec_deg - dec)
+    def _move_to(self, at: Instant, first_deg: float, second_deg: float) -> None:
+        """Turn both axes: a German mount's first one never by the way on which its counterweight would stand up."""
+        first, second = self._axes_deg(at)
+        turn = first_deg - first if self.kind == "german" else turn_deg(first, first_deg)
+        counted = self._first.position_deg(at.now_s)
+        self._first = SLEWING.move(
+            at.now_s, counted, self._first.speed_deg_s(at.now_s), -turn if self._is_tracking else turn
+        )
+        self._second = SLEWING.move(at.now_s, second, self._second.speed_deg_s(at.now_s), second_deg - second)
 
 
 def horizontal_deg(hour_angle_deg: float, dec_deg: float, latitude_deg: float) -> tuple[float, float]:
@@ -221,76 +238,8 @@ def horizontal_deg(hour_angle_deg: float, dec_deg: float, latitude_deg: float) -
     return wrapped_deg(degrees(atan2(east, north))), degrees(asin(max(-1.0, min(1.0, up))))
 
 
-def alpaca_mount(
-    mount: SimulatedMount, instant: Callable[[], Instant], site: Site, utc: Callable[[], datetime]
-) -> AlpacaDevice:
-    """The mount as ASCOM's ITelescopeV4: what a dome needs of it, and slews.
-
-    Parameters
-    ----------
-    mount : SimulatedMount
-        The physics.
-    instant : callable
-        Simulated seconds and sidereal time of now.
-    site : Site
-        Where it stands.
-    utc : callable
-        Time of the sky.
-    """
-    slew = (Parameter("RightAscension", as_number), Parameter("Declination", as_number))
-    axis = Parameter("Axis", as_whole)
-    facts: dict[str, object] = {
-        **dict.fromkeys(_CANNOT, False),
-        **dict.fromkeys(("canpark", "cansettracking", "canslewasync", "canunpark"), True),
-        "alignmentmode": _POLAR,
-        "athome": False,
-        "declinationrate": 0.0,
-        "doesrefraction": False,
-        "equatorialsystem": _J2000,
-        "rightascensionrate": 0.0,
-        "siteelevation": site.elevation_m,
-        "sitelatitude": site.latitude_deg,
-        "sitelongitude": site.longitude_deg,
-        "trackingrate": 0,
-        "trackingrates": [0],
-    }
-    return AlpacaDevice(
-        _IDENTITY,
-        reads={
-            **{name: fixed(value) for name, value in facts.items()},
-            "altitude": lambda: mount.horizontal_deg(instant())[1],
-            "atpark": lambda: mount.is_parked(instant()),
-            "azimuth": lambda: mount.horizontal_deg(instant())[0],
-            "declination": lambda: mount.dec_deg(instant()),
-            "rightascension": lambda: mount.ra_deg(instant()) / 15.0,
-            "siderealtime": lambda: instant().sidereal_deg / 15.0,
-            "slewing": lambda: mount.is_slewing(instant()),
-            "tracking": lambda: mount.is_tracking,
-            "utcdate": lambda: ascom_time(utc()),
-        },
-        calls={
-            ("GET", "axisrates"): Call(lambda _axis: [], axis),
-            ("GET", "canmoveaxis"): Call(lambda _axis: False, axis),
-            ("PUT", "abortslew"): Call(lambda: mount.abort(instant())),
-            ("PUT", "park"): Call(lambda: mount.park(instant())),
-            ("PUT", "slewtocoordinatesasync"): Call(
-                lambda ra_h, dec_deg: mount.slew(instant(), ra_h * 15.0, dec_deg), *slew
-            ),
-            ("PUT", "tracking"): Call(lambda wanted: mount.track(instant(), wanted), Parameter("Tracking", as_boolean)),
-            ("PUT", "unpark"): Call(lambda: mount.unpark(instant())),
-        },
-        missing=(*_MISSING, *_ONLY_READ),
-        state=(
-            "Altitude",
-            "AtHome",
-            "AtPark",
-            "Azimuth",
-            "Declination",
-            "RightAscension",
-            "SiderealTime",
-            "Slewing",
-            "Tracking",
-            "UTCDate",
-        ),
-        utc=utc,
-    )
+def known_deg(target_deg: float | None) -> float:
+    """One half of a target; raises 0x402 when it was never set."""
+    if target_deg is None:
+        raise AlpacaError(ErrorNumber.VALUE_NOT_SET, "The target was not set: set its right ascension and declination")
+    return target_deg

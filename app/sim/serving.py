@@ -18,34 +18,21 @@ from app.model.errors import ObservatoryError
 from app.sim.alpaca_server import AlpacaServer
 from app.sim.control_path import ControlPath
 from app.sim.discovery import answer_discovery
+from app.sim.drivers import Drivers, Make
 from app.sim.observatory import SimulatedObservatory
 
 HOST = "127.0.0.1"
 #: An idle connection is kept so long: the client's way to STOP must stay warm.
 _KEEP_ALIVE_S = 600
 _GRACE_S = 1
-
-
-def create_app(observatory: SimulatedObservatory, nonce: str, end: asyncio.Event) -> Starlette:
-    """Everything that the simulator answers.
-
-    Parameters
-    ----------
-    observatory : SimulatedObservatory
-        What is simulated.
-    nonce : str
-        Proves to whoever started it that this is it.
-    end : asyncio.Event
-        Set by the control path to end the process.
-    """
-    control = ControlPath(observatory, nonce, end.set)
-    return Starlette(routes=[*AlpacaServer(observatory, control, end).routes(), *control.routes("/simulator/v1")])
+_BACKLOG = 128
 
 
 async def serve(
     observatory: SimulatedObservatory,
     listener: socket.socket,
     *,
+    make: Make,
     nonce: str,
     idle_s: float | None,
     discovery_port: int,
@@ -59,8 +46,10 @@ async def serve(
         What is simulated.
     listener : socket
         Bound to loopback, see `listen`.
+    make : Make
+        Of the drivers, until they are restarted.
     nonce : str
-        See `create_app`.
+        Proves to whoever started it that this is it.
     idle_s : float or None
         End so long after the newest request; None never does.
     discovery_port : int
@@ -69,7 +58,14 @@ async def serve(
         Called once when requests are answered.
     """
     end = asyncio.Event()
-    activity = _Activity(create_app(observatory, nonce, end))
+
+    async def refuse(seconds: float) -> None:
+        await server.refuse(seconds)
+
+    drivers = Drivers(observatory, make)
+    control = ControlPath(observatory, drivers, nonce, end.set, refuse)
+    routes = [*AlpacaServer(drivers, control, end).routes(), *control.routes("/simulator/v1")]
+    activity = _Activity(Starlette(routes=routes))
     config = uvicorn.Config(
         activity,
         http=_Protocol,
@@ -81,11 +77,12 @@ async def serve(
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    server = _Server(config, end, announce)
-    responder = await answer_discovery(listener.getsockname()[1], discovery_port)
+    port = listener.getsockname()[1]
+    server = _Server(config, port, end, announce)
+    responder = await answer_discovery(port, discovery_port, lambda: not control.faults.wanted.no_discovery)
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(server.end_with(end))
+            tasks.create_task(server.end_in_order())
             tasks.create_task(activity.end_when_idle(end, idle_s))
             await server.serve([listener])
             end.set()
@@ -102,28 +99,38 @@ def listen(port: int) -> socket.socket:
     ObservatoryError
         The port is taken.
     """
-    # with its protocol named, or asyncio leaves Nagle's algorithm on: 44 ms for each reply instead of 1
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where SO_REUSEADDR would share the port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
-        listener.listen(128)
+        listener = _bound(port)
+        listener.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
-        listener.close()
         raise ObservatoryError(
             f"The simulator cannot listen on {HOST}:{port}: {error}: take another port, or 0 for any free one"
         ) from error
     return listener
 
 
+def _bound(port: int) -> socket.socket:
+    """A socket that has the port, but does not listen yet: whoever connects is refused."""
+    # with its protocol named, or asyncio leaves Nagle's algorithm on: 44 ms for each reply instead of 1
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where SO_REUSEADDR would share the port
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((HOST, port))
+    except (OSError, OverflowError):
+        bound.close()
+        raise
+    return bound
+
+
 class _Server(uvicorn.Server):
     """Says when it is ready, and ends in order on a signal instead of dying of it."""
 
-    def __init__(self, config: uvicorn.Config, end: asyncio.Event, announce: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, port: int, end: asyncio.Event, announce: Callable[[], None]) -> None:
         super().__init__(config)
+        self._port = port
         self._end = end
         self._loop = asyncio.get_running_loop()
         self._announce = announce
@@ -135,10 +142,27 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
 
-    async def end_with(self, end: asyncio.Event) -> None:
+    async def end_in_order(self) -> None:
         """End when the event is set."""
-        await end.wait()
+        await self._end.wait()
         self.should_exit = True
+
+    async def refuse(self, seconds: float) -> None:
+        """Refuse connections for so long, the present ones too, then listen again on the same port."""
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.close()
+        listener = _bound(self._port)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._end.wait(), seconds)
+        if self._end.is_set():
+            listener.close()
+            return
+        self.servers = [await self._loop.create_server(self._protocol, sock=listener, backlog=_BACKLOG)]
+
+    def _protocol(self) -> H11Protocol:
+        return _Protocol(self.config, self.server_state, self.lifespan.state)
 
 
 class _Protocol(H11Protocol):

@@ -9,13 +9,6 @@ from math import log, sin, tau
 from app.model.surroundings import Weather
 from app.sim.alpaca_device import AlpacaDevice, AlpacaError, Call, ErrorNumber, Identity, Parameter, as_number, fixed
 
-_IDENTITY = Identity(
-    kind="ObservingConditions",
-    name="Cupola simulated weather station",
-    description="SIMULATED weather station, no hardware",
-    interface_version=2,
-    unique_id="5c0f6d0e-8a55-4b0e-9a53-2f4dc1f8a004",
-)
 #: Field of `Weather` that each ASCOM property shows.
 _SENSORS = {
     "CloudCover": "cloud_percent",
@@ -70,9 +63,13 @@ def dew_point_degc(temperature_degc: float, humidity_percent: float) -> float:
 
 
 def alpaca_weather(
-    weather: Callable[[], Weather], age_s: Callable[[], float], utc: Callable[[], datetime]
+    weather: Callable[[], Weather],
+    age_s: Callable[[], float],
+    utc: Callable[[], datetime],
+    *,
+    is_platform_7: bool = True,
 ) -> AlpacaDevice:
-    """The weather station as ASCOM's IObservingConditionsV2.
+    """The weather station as its driver shows it.
 
     Parameters
     ----------
@@ -82,7 +79,16 @@ def alpaca_weather(
         How old that is, seconds.
     utc : callable
         Time of the sky.
+    is_platform_7 : bool
+        ASCOM's IObservingConditionsV2, or the one before.
     """
+    identity = Identity(
+        kind="ObservingConditions",
+        name="Cupola simulated weather station",
+        description="SIMULATED weather station, no hardware",
+        interface_version=2 if is_platform_7 else 1,
+        unique_id="5c0f6d0e-8a55-4b0e-9a53-2f4dc1f8a004",
+    )
     sensor = Parameter("SensorName", str)
 
     def reader(field: str) -> Callable[[], object]:
@@ -93,7 +99,7 @@ def alpaca_weather(
         return age_s()
 
     return AlpacaDevice(
-        _IDENTITY,
+        identity,
         reads={
             **{name.lower(): reader(field) for name, field in _SENSORS.items()},
             "averageperiod": fixed(0.0),
@@ -107,6 +113,7 @@ def alpaca_weather(
         missing=_MISSING,
         state=tuple(_SENSORS),
         utc=utc,
+        is_platform_7=is_platform_7,
     )
 
 

@@ -208,9 +208,12 @@ def test_connected_is_written_in_any_case_and_order_and_read_back(sim):
         assert sim.put("dome/0/connected", ClientTransactionID=5, Connected=word, ClientID=1).status_code == 200
         assert sim.value("dome/0/connected") is value
     sim.put("dome/0/disconnect")
+    sim.until("dome/0/connecting", False)
     assert sim.value("dome/0/connected") is False
     sim.put("dome/0/connect")
-    assert (sim.value("dome/0/connecting"), sim.value("dome/0/connected")) == (False, True)
+    assert (sim.value("dome/0/connecting"), sim.value("dome/0/connected")) == (True, False)
+    sim.until("dome/0/connecting", False)
+    assert sim.value("dome/0/connected") is True
 
 
 @pytest.mark.parametrize("name", ["ClientID", "ClientTransactionID"])
@@ -371,13 +374,14 @@ def test_management_names_the_devices_and_setup_pages_are_there(sim):
     assert set(description["Value"]) == {"ServerName", "Manufacturer", "ManufacturerVersion", "Location"}
     assert description["ClientTransactionID"] == 9
     devices = sim.http.get("/management/v1/configureddevices").json()["Value"]
-    assert [d["DeviceType"] for d in devices] == ["Dome", "Telescope", "SafetyMonitor", "ObservingConditions"]
-    assert len({d["UniqueID"] for d in devices}) == 4
+    kinds = ["Dome", "Telescope", "SafetyMonitor", "ObservingConditions", "Switch", "CoverCalibrator", "Camera"]
+    assert [d["DeviceType"] for d in devices] == kinds
+    assert len({d["UniqueID"] for d in devices}) == 7
     assert all(d["DeviceNumber"] == 0 for d in devices)
     for path in ("/setup", "/setup/v1/dome/0/setup"):
         page = sim.http.get(path)
         assert (page.status_code, "SIMULATED" in page.text) == (200, True)
-    assert sim.http.get("/setup/v1/dome/1/setup").status_code == 404
+    assert sim.http.get("/setup/v1/dome/1/setup").status_code == 403
 
 
 def test_only_the_nonce_s_holder_can_foretell_the_proof(sim):
@@ -461,7 +465,7 @@ def test_plain_alpyca_drives_the_dome(slow):
     from alpaca.exceptions import InvalidOperationException, InvalidValueException, NotImplementedException
     from alpaca.management import configureddevices
 
-    assert len(configureddevices(slow.server)) == 4
+    assert len(configureddevices(slow.server)) == 7
     dome = Dome(slow.server, 0)
     dome.rqs.trust_env = False
     dome.Connected = True

@@ -43,7 +43,7 @@ def test_the_dew_point_is_that_of_the_tables():
     "change",
     [
         {"wind_m_s": 12.1},
-        {"gust_m_s": 12.1},
+        {"gust_m_s": 15.1},
         {"humidity_percent": 90.1},
         {"cloud_percent": 80.1},
         {"rain_mm_h": 0.1},
