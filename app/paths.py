@@ -48,3 +48,8 @@ def user_settings_file() -> Path:
 def user_data_folder() -> Path:
     """Where the database and the local repository lie unless the settings say otherwise."""
     return platformdirs.user_data_path("cupola", appauthor=False)
+
+
+def guard_folder() -> Path:
+    """Where guards keep their locks, addresses and memories."""
+    return user_data_folder() / "guards"

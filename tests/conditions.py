@@ -32,6 +32,10 @@ class FixedConditions:
         """Keep it."""
         self.told.append(("override", override, covers))
 
+    def end_override(self, who: str) -> None:
+        """Keep it."""
+        self.told.append(("override ended", who))
+
     def stopped(self, who: str) -> None:
         """Keep it."""
         self.told.append(("stopped", who))

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.simulated import end_guards
+
 CHECKOUT = Path(__file__).parents[1]
 
 
@@ -49,14 +51,15 @@ def shared() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home folder of this test alone, so that no test reads or writes the user's settings and database."""
     home = tmp_path_factory.mktemp("home")
     for name in [name for name in os.environ if name.startswith(("CUPOLA_", "XDG_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
-    return home
+    yield home
+    end_guards(home)
 
 
 @pytest.fixture(autouse=True)

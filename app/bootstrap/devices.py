@@ -8,10 +8,10 @@ from datetime import timedelta
 from app.bootstrap.embedded import Simulator, embedded_simulator
 from app.bootstrap.observatory import Observatory
 from app.model.clock import Clock
-from app.model.settings import Device, Dome, Site
+from app.model.settings import Contact, Device, Dome, Enclosure, Site, Slaving
 from app.model.surroundings import Moment
 from app.paths import user_data_folder
-from app.sim.place import DOME, SITE
+from app.sim.place import DOME, ENCLOSURE, SITE, SLAVING
 from app.sim.weather import weather_at
 
 _HISTORY = timedelta(hours=12)
@@ -20,7 +20,15 @@ _HISTORY_STEP = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """Which devices are asked, and under which sky they stand."""
+    """Which devices are asked, and under which sky they stand.
+
+    Attributes
+    ----------
+    is_ours : bool
+        Whether they are the simulator that this program started.
+    night : str
+        The sky clock of a simulator, as the environment names it; empty for the machine's.
+    """
 
     dome: Dome
     mount: Device
@@ -28,7 +36,11 @@ class Devices:
     weather: Device
     site: Site
     sky_clock: Clock
+    enclosure: Enclosure
+    slaving: Slaving
+    cover: Device
     is_ours: bool = False
+    night: str = ""
     history: tuple[Moment, ...] = ()
 
 
@@ -49,6 +61,9 @@ def devices_of(observatory: Observatory) -> Devices:
             settings.weather,
             settings.site,
             observatory.clock,
+            settings.enclosure,
+            settings.slaving,
+            settings.cover,
         )
     return simulated_devices(embedded_simulator(user_data_folder()), settings.site)
 
@@ -59,7 +74,31 @@ def simulated_devices(simulator: Simulator, site: Site | None = None) -> Devices
     dome = DOME.model_copy(update={"server": simulator.server})
     sky = simulator.sky_clock
     place = site if site is not None and site != Site() else SITE
-    return Devices(dome, device, device, device, place, sky, is_ours=True, history=_simulated_history(sky))
+    return Devices(
+        dome,
+        device,
+        device,
+        device,
+        place,
+        sky,
+        _wired(simulator.server),
+        SLAVING,
+        device,
+        is_ours=True,
+        night=simulator.night,
+        history=_simulated_history(sky),
+    )
+
+
+def _wired(server: str) -> Enclosure:
+    """The simulated building, its contacts at the simulator's switch."""
+    contacts = {
+        name: contact.model_copy(update={"server": server})
+        for name, contact in ENCLOSURE
+        if isinstance(contact, Contact)
+    }
+    wired: Enclosure = ENCLOSURE.model_copy(update=contacts)
+    return wired
 
 
 def _simulated_history(sky: Clock) -> tuple[Moment, ...]:
@@ -75,6 +114,7 @@ def _simulated_history(sky: Clock) -> tuple[Moment, ...]:
                 wind_m_s=weather.wind_m_s,
                 humidity_percent=weather.humidity_percent,
                 cloud_percent=weather.cloud_percent,
+                gust_m_s=weather.gust_m_s,
             )
         )
         at += _HISTORY_STEP

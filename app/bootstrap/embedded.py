@@ -74,13 +74,15 @@ class Simulator:
                 os.kill(self.pid, signal.SIGTERM)
 
 
-def embedded_simulator(folder: Path) -> Simulator:
+def embedded_simulator(folder: Path, *options: str) -> Simulator:
     """The simulator that an earlier start left running, or a new one.
 
     Parameters
     ----------
     folder : Path
         Where its address and nonce are kept, readable by the user alone.
+    *options : str
+        Of ``cupola simulate``, for a new one.
 
     Raises
     ------
@@ -94,7 +96,7 @@ def embedded_simulator(folder: Path) -> Simulator:
             known = _known(file)
             if known is not None and known.is_ours():
                 return known
-            started = start_simulator(f"{NIGHT.isoformat()} {monotonic()}")
+            started = start_simulator(f"{NIGHT.isoformat()} {monotonic()}", *options)
             _keep(started, file)
             return started
     except OSError as error:

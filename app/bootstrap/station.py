@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -13,26 +14,36 @@ from pathlib import Path
 from typing import TypeVar
 
 from fastapi import FastAPI
-from filelock import FileLock, Timeout
 
 from app import __version__
 from app.bootstrap.devices import Devices, devices_of
+from app.bootstrap.guarding import start_guard
 from app.bootstrap.observatory import Observatory, lock_file
+from app.bootstrap.ownership import Ownership
+from app.devices.address import Address
+from app.devices.ascom import AscomDome, AscomDriver
+from app.devices.contact import AlpacaContact
 from app.devices.dome import AlpacaDome
 from app.devices.mount import AlpacaMount
 from app.devices.safety import AlpacaSafety
 from app.devices.weather import AlpacaWeather
 from app.model.errors import ObservatoryError
-from app.model.settings import Device, Dome
-from app.paths import user_data_folder
+from app.model.guard import GuardPlan
+from app.model.ports import DomeClient
+from app.model.settings import Contact, Device, Dome
+from app.paths import guard_folder, user_data_folder
 from app.services.alerts import send_mails
+from app.services.conditions import Conditions
 from app.services.dome import DomeService
 from app.services.drop_folder import DropFolder
+from app.services.following import Following
 from app.services.front_desk import FrontDesk
+from app.services.guard_watch import GuardWatch
 from app.services.http_api import create_api
 from app.services.http_server import HttpFrontDesk
 from app.services.service_loop import ServiceLoop
 from app.services.surroundings import SurroundingsService
+from app.services.unattended import close_without_guard
 from app.store.engine import Database
 
 log = logging.getLogger(__name__)
@@ -59,8 +70,12 @@ class Station:
     ----------
     loop : ServiceLoop
         Where the services run.
-    is_dome_owner : bool
-        Whether this process alone commands the dome; another that looks on may close and stop it.
+    ownership : Ownership
+        Whether this process alone commands the dome; another that looks on may close and stop it, and take over.
+    guard : GuardWatch
+        Ear and voice of the guard.
+    following : Following
+        Makes the slit follow the telescope.
     http : HttpFrontDesk or None
         None when its port is taken; `http_failure` says so.
     takes_orders : bool
@@ -74,17 +89,37 @@ class Station:
     loop: ServiceLoop
     front_desk: FrontDesk
     dome: DomeService
-    is_dome_owner: bool
+    ownership: Ownership
     surroundings: SurroundingsService
+    guard: GuardWatch
+    following: Following
     http: HttpFrontDesk | None
     http_failure: str | None
     takes_orders: bool = True
     free_bytes: Callable[[Path], int | None] = free_bytes
 
+    @property
+    def is_dome_owner(self) -> bool:
+        """Whether this process alone commands the dome."""
+        return self.ownership.is_ours
+
+    def take_over(self, who: str) -> None:
+        """Command the dome from here on; blocks for some seconds, raises `DomeRefused` when the other keeps it."""
+        self.ownership.take_over(who)
+        if self.http is not None:
+            _announce(self.observatory, self.ownership, self.http)
+        self.loop.submit(_set_owner(self.dome, True)).result(_CLOSE_S)
+
 
 @contextmanager
 def open_station(
-    observatory: Observatory, devices: Devices | None = None, *, port: int | None = None, serves_http: bool = True
+    observatory: Observatory,
+    devices: Devices | None = None,
+    *,
+    port: int | None = None,
+    serves_http: bool = True,
+    is_guarded: bool = True,
+    is_attended: bool = True,
 ) -> Iterator[Station]:
     """Go on duty; everything is closed again in the opposite order, and no device is commanded by that.
 
@@ -98,6 +133,10 @@ def open_station(
         Of the HTTP front desk, instead of the settings'.
     serves_http : bool
         Whether orders come in here: over HTTP and by the drop folder; one command alone does without.
+    is_guarded : bool
+        Whether a guard is started when there is none, and again when it dies.
+    is_attended : bool
+        Whether an operator is there.
 
     Raises
     ------
@@ -112,32 +151,73 @@ def open_station(
         front_desk = FrontDesk(
             observatory.orders, observatory.batches, observatory.journal, devices.site, observatory.clock
         )
-        is_owner = stack.enter_context(_owning(devices.dome))
+        ownership = Ownership(user_data_folder() / "domes", devices.dome)
+        stack.callback(ownership.release)
+        surroundings = _surroundings(observatory, devices)
+        plan = _guard_plan(observatory, devices)
+        guard = GuardWatch(plan, lambda: start_guard(plan) if is_guarded else None, observatory.clock)
+        settings = observatory.settings
+        conditions = Conditions(
+            lambda: surroundings.state,
+            guard,
+            surroundings.stop_mount,
+            devices.site,
+            settings.weather_limits,
+            devices.enclosure,
+            settings.guard,
+            observatory.clock,
+            devices.sky_clock,
+            is_attended=is_attended,
+        )
         dome = DomeService(
-            _client(AlpacaDome, devices.dome),
+            stack.enter_context(_dome_clients(devices.dome)),
             devices.dome,
             observatory.journal.record,
             observatory.clock,
-            server=f"{devices.dome.server}/{devices.dome.device}",
+            conditions,
+            server=devices.dome.place,
             is_ours=devices.is_ours,
-            is_owner=is_owner,
+            is_owner=ownership.is_ours,
         )
-        surroundings = SurroundingsService(
-            _client(AlpacaMount, devices.mount) if devices.mount.server else None,
-            _client(AlpacaSafety, devices.safety_monitor) if devices.safety_monitor.server else None,
-            _client(AlpacaWeather, devices.weather) if devices.weather.server else None,
-            clock=observatory.clock,
+        following = Following(
+            dome,
+            lambda: surroundings.state,
+            devices.site,
+            devices.dome,
+            devices.slaving,
+            observatory.clock,
+            devices.sky_clock,
         )
+        loop.submit(guard.run())
+        stack.callback(lambda: loop.submit(guard.shut_down()).result(_CLOSE_S))
+        loop.submit(following.run())
+        if not is_attended:
+            loop.submit(close_without_guard(dome, guard, observatory.clock))
+            loop.submit(_keep_lease(guard))
         loop.submit(dome.run())
         stack.callback(lambda: loop.submit(dome.shut_down()).result(_CLOSE_S))
         loop.submit(surroundings.run())
         stack.callback(lambda: loop.submit(surroundings.shut_down()).result(_CLOSE_S))
         http, http_failure = None, None
         if serves_http:
-            api = create_api(front_desk, observatory.orders, dome if is_owner else None, observatory.clock, __version__)
-            http, http_failure = _open_desk(stack, observatory, api, loop, port, is_owner=is_owner)
+            api = create_api(front_desk, observatory.orders, dome, observatory.clock, __version__, ownership.release)
+            http, http_failure = _open_desk(stack, observatory, api, loop, port)
+            if http is not None and ownership.is_ours:
+                _announce(observatory, ownership, http)
             _begin_duties(observatory, front_desk, loop)
-        yield Station(observatory, devices, loop, front_desk, dome, is_owner, surroundings, http, http_failure)
+        yield Station(
+            observatory,
+            devices,
+            loop,
+            front_desk,
+            dome,
+            ownership,
+            surroundings,
+            guard,
+            following,
+            http,
+            http_failure,
+        )
 
 
 def owner_address(database: Database) -> str | None:
@@ -149,8 +229,54 @@ def owner_address(database: Database) -> str | None:
         return None
 
 
+def _surroundings(observatory: Observatory, devices: Devices) -> SurroundingsService:
+    """Mount, sky and contacts, as far as there are any."""
+    contacts = {
+        "closed_contact": devices.enclosure.closed,
+        "parked_contact": devices.enclosure.mount_parked,
+        "mains_contact": devices.enclosure.mains,
+    }
+    return SurroundingsService(
+        _client(AlpacaMount, devices.mount) if devices.mount.server else None,
+        _client(AlpacaSafety, devices.safety_monitor) if devices.safety_monitor.server else None,
+        _client(AlpacaWeather, devices.weather) if devices.weather.server else None,
+        clock=observatory.clock,
+        contacts={field: _contact(contact) for field, contact in contacts.items() if contact.server},
+    )
+
+
+def _guard_plan(observatory: Observatory, devices: Devices) -> GuardPlan:
+    """What a guard of these devices has to know."""
+    settings = observatory.settings
+    return GuardPlan(
+        folder=str(guard_folder()),
+        dome=devices.dome,
+        mount=devices.mount,
+        safety_monitor=devices.safety_monitor,
+        weather=devices.weather,
+        cover=devices.cover,
+        site=devices.site,
+        weather_limits=settings.weather_limits,
+        enclosure=devices.enclosure,
+        guard=settings.guard,
+        mail=settings.mail,
+        night=devices.night,
+    )
+
+
+async def _keep_lease(guard: GuardWatch) -> None:
+    """An observatory without a window lives as long as its service loop turns."""
+    while True:
+        guard.tick("serve")
+        await asyncio.sleep(0.5)
+
+
+async def _set_owner(dome: DomeService, is_owner: bool) -> None:
+    dome.set_owner(is_owner)
+
+
 def _open_desk(
-    stack: ExitStack, observatory: Observatory, api: FastAPI, loop: ServiceLoop, port: int | None, *, is_owner: bool
+    stack: ExitStack, observatory: Observatory, api: FastAPI, loop: ServiceLoop, port: int | None
 ) -> tuple[HttpFrontDesk | None, str | None]:
     """The HTTP front desk; a window without it still works, and says why."""
     desk = HttpFrontDesk(api, observatory.settings.front_desk.port if port is None else port)
@@ -160,14 +286,28 @@ def _open_desk(
         log.warning("%s", error)
         return None, str(error)
     stack.callback(lambda: loop.submit(desk.stop()).result(_CLOSE_S))
-    if is_owner:
-        file = _address_file(observatory.database)
-        try:
-            file.write_text(json.dumps({"port": desk.port, "pid": os.getpid()}), encoding="utf-8")
-            stack.callback(file.unlink, missing_ok=True)
-        except OSError as error:
-            log.warning("`cupola dome` will not find this Cupola: %s cannot be written (%s)", file, error.strerror)
+    stack.callback(_forget_address, observatory)
     return desk, None
+
+
+def _announce(observatory: Observatory, ownership: Ownership, desk: HttpFrontDesk) -> None:
+    """Write down where the owner of the dome is spoken to: for other windows, and for `cupola dome`."""
+    ownership.announce(desk.port)
+    file = _address_file(observatory.database)
+    try:
+        file.write_text(json.dumps({"port": desk.port, "pid": os.getpid()}), encoding="utf-8")
+    except OSError as error:
+        log.warning("`cupola dome` will not find this Cupola: %s cannot be written (%s)", file, error.strerror)
+
+
+def _forget_address(observatory: Observatory) -> None:
+    """Only what this process wrote is taken away."""
+    file = _address_file(observatory.database)
+    try:
+        if json.loads(file.read_text(encoding="utf-8"))["pid"] == os.getpid():
+            file.unlink()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.debug("No address of this front desk is taken away: %s", error)
 
 
 def _begin_duties(observatory: Observatory, front_desk: FrontDesk, loop: ServiceLoop) -> None:
@@ -182,28 +322,25 @@ def _address_file(database: Database) -> Path:
     return lock_file(database, "desk").with_suffix(".json")
 
 
+def _client(kind: Callable[[Address], T], device: Device) -> Callable[[], T]:
+    """Makes clients of one device, which share its address: whoever finds it elsewhere moves them all."""
+    address = Address(device.server or "", device.device, device.unique_id)
+    return lambda: kind(address)
+
+
 @contextmanager
-def _owning(dome: Dome) -> Iterator[bool]:
-    """Whether this process owns the dome: the first that asks, until it ends."""
-    name = f"{dome.server}-{dome.device}".replace(":", "-").replace("/", "-")
-    folder = user_data_folder() / "domes"
-    lock = FileLock(folder / f"{name}.lock", timeout=0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        yield False
+def _dome_clients(dome: Dome) -> Iterator[Callable[[], DomeClient]]:
+    """Makes clients of the dome: over Alpaca, or of an ASCOM driver of this machine, which they share."""
+    if not dome.progid:
+        yield _client(AlpacaDome, dome)
         return
-    except OSError as error:
-        raise ObservatoryError(
-            f"The dome's lock {lock.lock_file} cannot be made ({error.strerror}): allow writing there"
-        ) from error
+    driver = AscomDriver(dome.progid)
     try:
-        yield True
+        yield lambda: AscomDome(driver)
     finally:
-        lock.release()
+        driver.close()
 
 
-def _client(kind: Callable[[str, int], T], device: Device) -> Callable[[], T]:
-    server, number = device.server or "", device.device
-    return lambda: kind(server, number)
+def _contact(contact: Contact) -> Callable[[], AlpacaContact]:
+    server = contact.server or ""
+    return lambda: AlpacaContact(server, contact.device, contact.contact, is_inverted=contact.is_inverted)

@@ -45,7 +45,7 @@ def run(port: int | None, *, as_json: bool) -> int:
         open_observatory() as observatory,
         mails(observatory),
         observatory.processor.on_duty(),
-        open_station(observatory, port=port) as station,
+        open_station(observatory, port=port, is_attended=False) as station,
     ):
         if station.http is None:
             return refuse(station.http_failure or "The front desk cannot listen", as_json=as_json)

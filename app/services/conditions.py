@@ -9,11 +9,11 @@ from app.model.clock import Clock
 from app.model.dome import Override, WishKind
 from app.model.guard import GuardState
 from app.model.interlocks import Interlock, Situation, interlocks_of
-from app.model.reading import FRESH_S, NEVER_READ, Reading
+from app.model.reading import NEVER_READ, Reading
 from app.model.schedule import sun_altitude_deg
 from app.model.settings import Enclosure, Guard, Site, WeatherLimits
-from app.model.sky_verdict import SKY_FRESH_S, sky_verdict
-from app.model.surroundings import Surroundings
+from app.model.sky_verdict import sky_verdict
+from app.model.surroundings import SKY_FRESH_S, Surroundings
 
 
 class GuardPort(Protocol):
@@ -36,6 +36,10 @@ class GuardPort(Protocol):
         """Somebody takes the responsibility for what is named."""
         ...
 
+    def end_override(self, who: str) -> object:
+        """Nobody answers for anything any more."""
+        ...
+
 
 class Conditions:
     """Judges the interlocks by what the services read.
@@ -46,6 +50,8 @@ class Conditions:
         Gives the newest state of mount, sky and contacts.
     guard : GuardPort or None
         None when this program speaks to none.
+    stop_mount : callable
+        Stops the mount's slew, without waiting for anything: STOP stops everything.
     site, limits, enclosure, rules
         Of the settings.
     clock, sky_clock : Clock
@@ -58,6 +64,7 @@ class Conditions:
         self,
         surroundings: Callable[[], Surroundings],
         guard: GuardPort | None,
+        stop_mount: Callable[[], object],
         site: Site,
         limits: WeatherLimits,
         enclosure: Enclosure,
@@ -69,6 +76,7 @@ class Conditions:
     ) -> None:
         self._surroundings = surroundings
         self._guard = guard
+        self._stop_mount = stop_mount
         self._site = site
         self._limits = limits
         self._rules = rules
@@ -101,16 +109,25 @@ class Conditions:
         if self._guard is not None:
             self._guard.override(override, covers)
 
+    def end_override(self, who: str) -> None:
+        """Nobody answers for anything any more."""
+        if self._guard is not None:
+            self._guard.end_override(who)
+
     def stopped(self, who: str) -> None:
-        """Somebody pressed STOP."""
+        """Somebody pressed STOP: the mount stops, too, and a safety close begins its countdown."""
+        self._stop_mount()
         if self._guard is not None:
             self._guard.stopped(who)
+
+    def _is_safe_by(self, around: Surroundings, now_s: float) -> bool:
+        return sky_verdict(around, self._limits, now_s, oldest_data_s=self._rules.silent_s).is_safe is True
 
     def _situation(self) -> Situation:
         now_s, around = self._clock.monotonic(), self._surroundings()
         monitor = around.is_safe.fresh_value(now_s, SKY_FRESH_S) is True
         station = _weather_alone(around)
-        verdict = sky_verdict(around, self._limits, now_s)
+        verdict = sky_verdict(around, self._limits, now_s, oldest_data_s=self._rules.silent_s)
         ages = [
             reading.age_s(now_s)
             for reading, is_there in ((around.is_safe, around.has_safety_monitor), (around.weather, around.has_weather))
@@ -120,22 +137,14 @@ class Conditions:
             guard=self.guard,
             verdict=verdict,
             sky_age_s=max((age for age in ages if age is not None), default=None),
-            sources=int(monitor) + int(sky_verdict(station, self._limits, now_s).is_safe is True),
+            sources=int(monitor) + int(self._is_safe_by(station, now_s)),
             sun_altitude_deg=sun_altitude_deg(self._site, self._sky_clock.utc()),
-            mount_is_parked=mount_is_parked(around, now_s),
+            mount_is_parked=around.mount_is_parked(now_s),
             is_attended=self._is_attended,
             enclosure=self.enclosure,
             rules=self._rules,
             now_s=now_s,
         )
-
-
-def mount_is_parked(around: Surroundings, now_s: float) -> bool | None:
-    """Whether the mount is parked: by its contact where there is one, else by its own fresh word; None is unknown."""
-    if around.parked_contact.read_s is not None:
-        return around.parked_contact.fresh_value(now_s, SKY_FRESH_S)
-    mount = around.mount.fresh_value(now_s, FRESH_S)
-    return None if mount is None else mount.is_parked
 
 
 def _weather_alone(around: Surroundings) -> Surroundings:

@@ -81,6 +81,10 @@ class Conditions(Protocol):
         """Somebody takes the responsibility for what is named."""
         ...
 
+    def end_override(self, who: str) -> None:
+        """Nobody answers for anything any more."""
+        ...
+
     def stopped(self, who: str) -> None:
         """Somebody pressed STOP."""
         ...
@@ -272,6 +276,9 @@ class DomeService:
 
     def set_following(self, following: FollowState) -> None:
         """Take how the following stands; whoever follows tells it."""
+        if following.who is not self._state.following.who:
+            detail = {"who": str(following.who), "reason": following.reason, "before": self._values()}
+            self._journal.write("following", "dome following", detail)
         self._state = replace(self._state, following=following)
         self._publish()
 
@@ -285,6 +292,7 @@ class DomeService:
         if self._state.override is not None:
             self._journal.write(who, "dome override ended", {"override": str(self._state.override.override)})
             self._state = replace(self._state, override=None)
+            self._conditions.end_override(who)
             self._publish()
 
     async def shut_down(self) -> None:
@@ -322,13 +330,15 @@ class DomeService:
         self._is_connected, self._failures = True, 0
         self._warm()
 
+        since_s = self._state.closed_since_s
         self._state = replace(
             self._state.sampled(sample, asked_s, self._clock.utc()),
             facts=facts or self._state.facts,
             closed_contact=self._conditions.closed_contact,
-            closed_by=self._closed_by(sample.shutter),
+            closed_since_s=(since_s or asked_s) if sample.shutter is ShutterState.CLOSED else None,
             latency_s=now_s - asked_s,
         )
+        self._state = replace(self._state, closed_by=self._closed_by(sample.shutter, now_s))
         self._confirm_stop(sample, asked_s)
         if self._state.override is not None and is_closed_word(self._state.shutter_word(now_s)):
             self.end_override("Cupola")
@@ -350,11 +360,10 @@ class DomeService:
             self._follow(command, command.follow.at(now_s, self._settings))
         self._publish()
 
-    def _closed_by(self, shutter: ShutterState | None) -> ClosedBy | None:
+    def _closed_by(self, shutter: ShutterState | None, now_s: float) -> ClosedBy | None:
         """Whose word it is that the shutter is closed: a contact's, a whole closing motion's, or the driver's alone."""
         if shutter is ShutterState.CLOSED:
-            contact = self._conditions.closed_contact
-            if contact.fresh_value(self._clock.monotonic(), self._state.fresh_s) is True:
+            if self._state.contact_says(now_s) is True:
                 return ClosedBy.SWITCH
             return ClosedBy.MOTION if self._closing_seen else ClosedBy.DRIVER
         self._closing_seen = shutter is ShutterState.CLOSING
@@ -384,7 +393,7 @@ class DomeService:
         if fixed:
             reasons = "; ".join(one.sentence for one in fixed)
             can_override = all(one.may_be_overridden for one in blocking)
-            remedy = ", or override it as NAME: REASON" if can_override else ""
+            remedy = "; or override as NAME: REASON" if can_override else ""
             raise DomeRefused(f"{what} is refused at {server}: {reasons}{remedy}")
         return wish, tuple(name for one in blocking for name in (one.covers or (one.name,)))
 
@@ -600,6 +609,7 @@ class DomeService:
         loop = asyncio.get_running_loop()
         loop.call_later(STOP_AGAIN_S, self._stop_again, stop)
         loop.call_later(STOP_NOTICE_S, self._give_stop_up, stop)
+        self._publish()
         self._wake.set()
 
     def _stop_accepted(self, at_s: float | None) -> None:
@@ -647,7 +657,13 @@ class DomeService:
         moves = [command.follow.move for command in self._open_commands()]
         newest = max(moves, key=lambda move: move.number, default=None)
         interlocks = self._conditions.of(WishKind.OPEN)
-        self._state = replace(self._state, move=newest, last_move=self._last_move, interlocks=interlocks)
+        self._state = replace(
+            self._state,
+            move=newest,
+            last_move=self._last_move,
+            interlocks=interlocks,
+            is_stopping=self._stop is not None and not self._stop.is_given_up,
+        )
         for listener in self._listeners:
             try:
                 listener(self._state)

@@ -25,7 +25,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.model.angles import AzimuthRefused, parse_azimuth_deg
+from app.model.angles import AltitudeRefused, AzimuthRefused, parse_altitude_deg, parse_azimuth_deg
 from app.model.clock import Clock
 from app.model.dome import DeviceError, DomeRefused, DomeWish, WishKind, parse_override
 from app.model.errors import ObservatoryError, OrderRefused, StoreError
@@ -52,6 +52,7 @@ _STATUS: tuple[tuple[type[ObservatoryError], int], ...] = (
     (IdTaken, 409),
     (OrderRefused, 422),
     (AzimuthRefused, 422),
+    (AltitudeRefused, 422),
     (UnknownOrder, 404),
     (OrderBegun, 409),
     (OrderEnded, 409),
@@ -87,7 +88,12 @@ Manner = Annotated[_Manner, Depends(_manner)]
 
 
 def create_api(
-    front_desk: FrontDesk, orders: WorkOrders, dome: DomeService | None, clock: Clock, version: str
+    front_desk: FrontDesk,
+    orders: WorkOrders,
+    dome: DomeService,
+    clock: Clock,
+    version: str,
+    hand_over: Callable[[], None],
 ) -> FastAPI:
     """Build the addresses of the front desk.
 
@@ -97,12 +103,14 @@ def create_api(
         Takes orders in.
     orders : WorkOrders
         To look orders up.
-    dome : DomeService or None
-        None where this program does not own the dome: then its addresses say so.
+    dome : DomeService
+        Of the owner, or of a program that only watches.
     clock : Clock
         For the age of the dome's values.
     version : str
         Of this program.
+    hand_over : callable
+        Lets another program have the dome.
 
     Returns
     -------
@@ -119,7 +127,7 @@ def create_api(
     api.add_exception_handler(HTTPException, _no_such_address)
     api.add_exception_handler(Exception, _bug)
     api.include_router(_order_addresses(front_desk, orders))
-    api.include_router(_dome_addresses(dome, clock, version, api.state.closing))
+    api.include_router(_dome_addresses(dome, clock, version, hand_over, api.state.closing))
     return api
 
 
@@ -254,26 +262,42 @@ def _is_large(request: Request) -> bool:
     return bool(request.state.is_large)
 
 
-def _dome_addresses(dome: DomeService | None, clock: Clock, version: str, closing: asyncio.Event) -> APIRouter:
+def _dome_addresses(
+    dome: DomeService, clock: Clock, version: str, hand_over: Callable[[], None], closing: asyncio.Event
+) -> APIRouter:
     router = APIRouter(prefix="/dome", default_response_class=_Json)
-
-    def owned() -> DomeService:
-        if dome is None:
-            raise DomeRefused("This Cupola does not own the dome: ask the one that does")
-        return dome
 
     async def answered(wish: DomeWish, manner: _Manner) -> Response:
         who = _by_http(manner.who)
-        motion = carry_out(owned(), wish, who, waits=manner.wait, timeout_s=manner.timeout_s)
+        motion = carry_out(dome, wish, who, waits=manner.wait, timeout_s=manner.timeout_s)
         return _Json((await _unless(closing, motion)).as_json)
 
     @router.get("/DomeStatus")
     async def status() -> Response:
-        return _Json(dome_status(owned().state, clock.monotonic(), version))
+        return _Json(dome_status(dome.state, clock.monotonic(), version))
 
     @router.put("/SetAzim")
     async def set_azimuth(manner: Manner, azim: str = "") -> Response:
         return await answered(DomeWish(WishKind.GOTO, parse_azimuth_deg(azim)), manner)
+
+    @router.put("/SetAltitude")
+    async def set_altitude(manner: Manner, alt: str = "") -> Response:
+        return await answered(DomeWish(WishKind.ALTITUDE, altitude_deg=parse_altitude_deg(alt)), manner)
+
+    @router.put("/MoveTo")
+    async def move_to(manner: Manner, azim: str = "", alt: str = "") -> Response:
+        turn = DomeWish(WishKind.GOTO, parse_azimuth_deg(azim))
+        rise = DomeWish(WishKind.ALTITUDE, altitude_deg=parse_altitude_deg(alt))
+        turned = carry_out(dome, turn, _by_http(manner.who), waits=manner.wait, timeout_s=manner.timeout_s)
+        answer = await _unless(closing, turned)
+        return await answered(rise, manner) if answer.is_ok else _Json(answer.as_json)
+
+    @router.put("/HandOver")
+    async def hand_dome_over(who: Who = "") -> Response:
+        log.warning("The dome is handed over to %s", _by_http(who))
+        dome.set_owner(False)
+        await run_in_threadpool(hand_over)
+        return _Json(DomeAnswer(True).as_json)
 
     @router.put("/OpenDome")
     async def open_dome(manner: Manner, override: Override = None) -> Response:
@@ -291,7 +315,7 @@ def _dome_addresses(dome: DomeService | None, clock: Clock, version: str, closin
 
     @router.put("/Stop")
     async def stop_dome(manner: Manner) -> Response:
-        standing = stop(owned(), _by_http(manner.who), clock, waits=manner.wait)
+        standing = stop(dome, _by_http(manner.who), clock, waits=manner.wait)
         return _Json((await _unless(closing, standing)).as_json)
 
     return router

@@ -1,10 +1,10 @@
-"""Mount, sky and weather: each read in a lane of its own, so that one that hangs ages alone."""
+"""Mount, sky, weather and contacts: each read in a lane of its own, so that one that hangs ages alone."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import replace
@@ -13,9 +13,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from app.model.clock import Clock
 from app.model.dome import DeviceError
-from app.model.ports import MountClient, SafetyClient, WeatherClient
+from app.model.ports import ContactClient, MountClient, SafetyClient, WeatherClient
 from app.model.reading import NEVER_READ, Reading
-from app.model.surroundings import Surroundings
+from app.model.surroundings import Surroundings, Weather
+from app.model.wind_mean import WindMean
 from app.services.lanes import Lane
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,8 @@ class SurroundingsService:
         Make a client that has not asked its server yet; None where there is no such device.
     clock : Clock
         Monotonic for ages, UTC for the readings.
+    contacts : mapping of str to callable
+        Make clients of the contacts that there are, by their fields of `Surroundings`.
     poll_s : float
         Pause between two readings of a device, seconds.
     """
@@ -92,6 +95,7 @@ class SurroundingsService:
         weather: Callable[[], WeatherClient] | None,
         clock: Clock,
         *,
+        contacts: Mapping[str, Callable[[], ContactClient]] | None = None,
         poll_s: float = 2.0,
     ) -> None:
         self._mount = mount
@@ -103,11 +107,13 @@ class SurroundingsService:
         self._state = Surroundings(
             has_mount=mount is not None, has_safety_monitor=safety is not None, has_weather=weather is not None
         )
+        self._wind_mean = WindMean()
         self._watches: list[_Watch[Any]] = []
         sources: tuple[tuple[str, Callable[[], _Client[Any]] | None, str], ...] = (
             ("mount", mount, "mount"),
             ("safety monitor", safety, "is_safe"),
             ("weather station", weather, "weather"),
+            *((field.replace("_", " "), connect, field) for field, connect in (contacts or {}).items()),
         )
         for name, connect, field in sources:
             if connect is not None:
@@ -164,6 +170,8 @@ class SurroundingsService:
                 client.abort_slew()
 
     def _take(self, field: str, reading: Reading[Any]) -> None:
+        if isinstance(reading.value, Weather) and reading.failure is None and reading.read_s is not None:
+            reading = replace(reading, value=self._wind_mean.added_to(reading.value, reading.read_s))
         changed: dict[str, Any] = {field: reading}
         self._state = replace(self._state, **changed)
         for listener in self._listeners:

@@ -148,18 +148,21 @@ class TestWhoseWord:
         ],
     )
     def test_a_contact_decides_against_the_driver(self, contact, word, closed_by):
-        now_s = FakeClock().monotonic()
-        given = FixedConditions(closed_contact=Reading(contact, None if contact is None else now_s))
+        given = FixedConditions()
 
         async def run():
             async with running(ScriptedDome(), conditions=given) as service:
-                assert service.state.shutter_word(FakeClock().monotonic()) is word
-                assert service.state.closed_by is closed_by
+                if contact is not None:
+                    given.closed_contact = Reading(contact, FakeClock().monotonic())
+                state = await when(service, lambda state: state.closed_contact is given.closed_contact)
+                assert state.shutter_word(FakeClock().monotonic()) is word
+                assert state.closed_by is closed_by
 
         asyncio.run(run())
 
-    def test_an_old_word_of_the_contact_proves_nothing(self):
-        given = FixedConditions(closed_contact=Reading(True, FakeClock().monotonic() - 100.0))
+    @pytest.mark.parametrize("says", [True, False])
+    def test_a_word_of_the_contact_from_before_the_driver_said_closed_is_none(self, says):
+        given = FixedConditions(closed_contact=Reading(says, FakeClock().monotonic()))
 
         async def run():
             async with running(ScriptedDome(), conditions=given) as service:

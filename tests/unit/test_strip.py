@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.model.dome import ClosedBy, DomeState, ShutterState
+from app.model.dome import ClosedBy, DomeState, DomeWish, Move, Phase, ShutterState, WishKind
+from app.model.guard import GuardPhase, GuardState
 from app.model.reading import NEVER_READ, Freshness, Reading
 from app.model.settings import Site
 from app.model.sky_verdict import SkyVerdict
@@ -154,3 +155,49 @@ def test_sky_numbers_are_of_the_site_and_time():
     assert values.utc == UTC_NOW
     assert values.lst_deg == pytest.approx(258.6, abs=0.3)  # 17 h 14 m
     assert values.sun_altitude_deg == pytest.approx(-29.5, abs=1.0)
+
+
+def guard_word(age_s=0.3, *, failure=None, **state):
+    word = replace(read(GuardState(server="a:1/0", pid=7, **state), age_s), failure=failure)
+    return strip_values(dome(), around(), SAFE, SITE, UTC_NOW, NOW_S, is_simulated=True, guard=word, alarms=0).guard
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "detail", "severity"),
+    [
+        ({}, "on duty", "", Severity.NORMAL),
+        ({"faults": ("no mail",)}, "on duty", "", Severity.ATTENTION),
+        ({"phase": GuardPhase.CLOSING, "reason": "rain"}, "closing", "", Severity.ALARM),
+        ({"phase": GuardPhase.COUNTDOWN, "countdown_s": 22.6}, "closes", "in 23\u00a0s", Severity.ALARM),
+        ({"phase": GuardPhase.LOCKOUT}, "LOCKOUT", "", Severity.ATTENTION),
+        ({"phase": GuardPhase.LOCKOUT, "reason": "rain"}, "LOCKOUT", "", Severity.ALARM),
+    ],
+)
+def test_the_guard_says_what_it_does(state, text, detail, severity):
+    word = guard_word(**state)
+    assert (word.text, word.detail, word.severity) == (text, detail, severity)
+    assert word.age_s == pytest.approx(0.3)
+
+
+def test_a_guard_that_is_silent_is_an_alarm_whatever_it_said():
+    word = guard_word(3.1, failure="connection refused", phase=GuardPhase.LOCKOUT)
+    assert (word.text, word.freshness, word.severity) == ("silent", Freshness.STALE, Severity.ALARM)
+    assert "connection refused" in word.explanation
+
+
+@pytest.mark.parametrize(("target_deg", "detail"), [(3.0, "turning CW"), (350.0, "turning CCW")])
+def test_dome_says_which_way_it_turns_also_across_north(target_deg, detail):
+    move = Move(1, DomeWish(WishKind.GOTO, target_deg), "ada", 0.0, Phase.MOVING)
+    state = dome(azimuth_deg=read(358.0), is_slewing=read(True), move=move)
+    assert strip(state).dome.detail == detail
+
+
+def test_a_turn_that_has_not_begun_has_no_direction():
+    move = Move(1, DomeWish(WishKind.GOTO, 3.0), "ada", 0.0, Phase.ACCEPTED)
+    assert strip(dome(move=move)).dome.detail == "still"
+    assert strip(dome(ShutterState.CLOSING, move=move)).dome.detail == "moving"
+
+
+def test_a_contact_that_contradicts_the_driver_is_named():
+    word = strip(dome(closed_contact=read(False), closed_since_s=0.0)).shutter
+    assert (word.text, word.detail, word.severity) == ("NOT CLOSED", "switch", Severity.ALARM)

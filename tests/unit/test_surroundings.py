@@ -14,6 +14,7 @@ from app.model.reading import Reading
 from app.model.settings import WeatherLimits
 from app.model.sky_verdict import sky_verdict
 from app.model.surroundings import MountSample, Surroundings, Weather
+from app.model.wind_mean import WindMean
 from app.services.surroundings import SurroundingsService
 from tests.fakes import FakeClock, ScriptedSource
 
@@ -138,7 +139,7 @@ def test_a_failed_reading_keeps_its_value_and_recovers(caplog):
     async def run():
         around = service(weather=source)
         around.subscribe(lambda state: seen.append(state.weather))
-        await watch(around, lambda state: state.weather.value == Weather(wind_m_s=1.0))
+        await watch(around, lambda state: state.weather.value is not None and state.weather.value.wind_m_s == 1.0)
 
     asyncio.run(run())
     assert [(reading.value.wind_m_s, reading.failure) for reading in seen[:4]] == [
@@ -189,3 +190,20 @@ def test_stop_that_the_mount_refuses_is_in_the_log(caplog):
 
 def test_what_the_settings_do_not_name_is_not_there():
     assert service(safety=ScriptedSource([True])).state == Surroundings(has_safety_monitor=True)
+
+
+class TestWindMean:
+    def test_it_is_that_of_ten_minutes(self):
+        mean = WindMean()
+        for minute in range(20):
+            seen = mean.added_to(Weather(wind_m_s=20.0 if minute < 9 else 5.0), 60.0 * minute)
+        assert seen.wind_mean_m_s == pytest.approx(5.0)
+
+    def test_a_gust_of_one_moment_is_no_wind(self):
+        mean = WindMean()
+        for second in range(0, 60, 2):
+            seen = mean.added_to(Weather(wind_m_s=16.0 if second == 30 else 4.0), float(second))
+        assert verdict(read(seen)).is_safe is True
+
+    def test_a_station_without_wind_has_no_mean(self):
+        assert WindMean().added_to(Weather(humidity_percent=40.0), 1.0).wind_mean_m_s is None

@@ -14,6 +14,7 @@ from app.model.wording import (
     count_text,
     declination_text,
     duration_text,
+    latency_text,
     night_text,
     right_ascension_text,
     turn_text,
@@ -69,4 +70,12 @@ def test_noon_divides_nights():
 def test_turn_says_which_way_and_how_long():
     assert turn_text(34.0, 12.0) == "CW 34.0°, 12 s"
     assert turn_text(-2.0) == "CCW 2.0°"
+    assert turn_text(-0.04) == "0.0°"
     assert turn_text(None) == DASHES
+
+
+def test_latencies_are_in_milliseconds_until_they_are_long():
+    assert latency_text(0.0123) == "12 ms"
+    assert latency_text(0.9994) == "999 ms"
+    assert latency_text(1.24) == "1.2 s"
+    assert latency_text(None) == DASHES
