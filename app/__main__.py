@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,7 +15,7 @@ from app.model.errors import ObservatoryError
 from app.model.frame import FrameKind
 
 if TYPE_CHECKING:
-    from app.commands import dome as dome_command
+    from app.bootstrap.dome_access import Manner
 
 app = typer.Typer(
     help="Cupola, the control panel of a robotic observatory.",
@@ -47,7 +47,7 @@ def begin(
     if version:
         print(f"cupola {__version__}")
         raise typer.Exit
-    if context.invoked_subcommand not in ("run-batch", "simulate"):
+    if context.invoked_subcommand not in ("run-batch", "simulate", "guard"):
         log_to_stderr()
     if context.invoked_subcommand is None:
         from app.commands import window
@@ -85,13 +85,33 @@ def simulate(
     port: Annotated[int, typer.Option(help="0 takes any that is free.")] = 0,
     scale: Annotated[float, typer.Option(help="How much faster than life the simulated devices move.")] = 1.0,
     idle: Annotated[float | None, typer.Option(help="End so many seconds after the last client.")] = None,
+    interface: Annotated[int, typer.Option(min=1, max=3, help="The dome's ASCOM interface version: 3, 2 or 1.")] = 3,
+    roof: Annotated[
+        Literal["slit", "roll-off", "contacts"],
+        typer.Option(help="A dome with a slit, a roll-off roof, or a slit with power at one azimuth only."),
+    ] = "slit",
+    dome_number: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The dome's Alpaca device number.")] = 0,
     *,
     frozen: Annotated[bool, typer.Option("--frozen", help="Stand still, for pictures.")] = False,
 ) -> None:
     """Simulate an observatory's devices as an Alpaca server on this machine."""
     from app.commands import simulate as command
+    from app.sim.drivers import Make
 
-    raise typer.Exit(command.run(port, scale, frozen=frozen, idle_s=idle))
+    make = Make.model_validate({"interface": interface, "roof": roof, "dome_number": dome_number})
+    raise typer.Exit(command.run(port, scale, frozen=frozen, idle_s=idle, make=make))
+
+
+@app.command()
+def guard(
+    plan: Annotated[Path | None, typer.Option(help="What to guard, as JSON, instead of the settings.")] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Guard the dome: close it when no one else does."""
+    from app.commands import guard as command
+
+    raise typer.Exit(command.run(plan, as_json=json))
 
 
 @app.command()
@@ -144,6 +164,21 @@ def inspect(
 
 
 @app.command()
+def drill(
+    name: Annotated[str | None, typer.Argument(help="One drill; without it all are played, but not the soak.")] = None,
+    minutes: Annotated[float, typer.Option(min=0.5, help="How long a soak lasts.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="Of a soak's faults.")] = 1,
+    *,
+    show_all: Annotated[bool, typer.Option("--list", help="Print which drills there are.")] = False,
+    json: Json = False,
+) -> None:
+    """Rehearse faults on a simulator of its own: how soon each is seen, and how soon all is safe."""
+    from app.commands import drill as command
+
+    raise typer.Exit(command.show_all(as_json=json) if show_all else command.run(name, minutes, seed, as_json=json))
+
+
+@app.command()
 def doctor(*, json: Json = False) -> None:
     """Say what is installed, what is missing, and what to do."""
     from app.commands import doctor as command
@@ -178,12 +213,10 @@ NoWait = Annotated[bool, typer.Option("--no-wait", help="Be content when the dom
 Timeout = Annotated[float, typer.Option("--timeout", min=0.0, help="Longest wait for the final state, seconds.")]
 
 
-def _manner(
-    server: str | None, device: int | None, timeout: float, *, no_wait: bool, json: bool
-) -> dome_command.Manner:
-    from app.commands.dome import Manner
+def _manner(server: str | None, device: int | None, timeout: float, *, no_wait: bool) -> Manner:
+    from app.bootstrap.dome_access import Manner
 
-    return Manner(server, device, waits=not no_wait, timeout_s=timeout, as_json=json)
+    return Manner(server, device, waits=not no_wait, timeout_s=timeout)
 
 
 @dome_app.command("status")
@@ -191,12 +224,13 @@ def dome_status(server: Server = None, device: DeviceNumber = None, *, json: Jso
     """Print what is known of the dome."""
     from app.commands import dome
 
-    raise typer.Exit(dome.status(_manner(server, device, 0.0, no_wait=True, json=json)))
+    raise typer.Exit(dome.status(_manner(server, device, 0.0, no_wait=True), as_json=json))
 
 
 @dome_app.command("goto", context_settings={"ignore_unknown_options": True})
 def dome_goto(
     azimuth: Annotated[str, typer.Argument(help="Degrees, North 0, East 90.")],
+    alt: Annotated[str | None, typer.Option(help="Altitude of the opening, where the dome has one, degrees.")] = None,
     server: Server = None,
     device: DeviceNumber = None,
     timeout: Timeout = 120.0,
@@ -207,7 +241,7 @@ def dome_goto(
     """Turn the dome."""
     from app.commands import dome
 
-    raise typer.Exit(dome.goto(azimuth, _manner(server, device, timeout, no_wait=no_wait, json=json)))
+    raise typer.Exit(dome.goto(azimuth, alt, _manner(server, device, timeout, no_wait=no_wait), as_json=json))
 
 
 @dome_app.command("open")
@@ -223,7 +257,7 @@ def dome_open(
     """Open the shutter."""
     from app.commands import dome
 
-    raise typer.Exit(dome.open_dome(override, _manner(server, device, timeout, no_wait=no_wait, json=json)))
+    raise typer.Exit(dome.open_dome(override, _manner(server, device, timeout, no_wait=no_wait), as_json=json))
 
 
 @dome_app.command("close")
@@ -238,7 +272,7 @@ def dome_close(
     """Close the shutter."""
     from app.commands import dome
 
-    raise typer.Exit(dome.close_dome(_manner(server, device, timeout, no_wait=no_wait, json=json)))
+    raise typer.Exit(dome.close_dome(_manner(server, device, timeout, no_wait=no_wait), as_json=json))
 
 
 @dome_app.command("park")
@@ -253,7 +287,7 @@ def dome_park(
     """Turn the dome to its park position; the shutter stays as it is."""
     from app.commands import dome
 
-    raise typer.Exit(dome.park(_manner(server, device, timeout, no_wait=no_wait, json=json)))
+    raise typer.Exit(dome.park(_manner(server, device, timeout, no_wait=no_wait), as_json=json))
 
 
 @dome_app.command("stop")
@@ -263,7 +297,7 @@ def dome_stop(
     """Stop everything that moves."""
     from app.commands import dome
 
-    raise typer.Exit(dome.stop(_manner(server, device, 10.0, no_wait=no_wait, json=json)))
+    raise typer.Exit(dome.stop(_manner(server, device, 10.0, no_wait=no_wait), as_json=json))
 
 
 @orders_app.command("submit")

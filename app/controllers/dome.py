@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from app.model.errors import ObservatoryError
 from app.model.strip import Severity
 from app.model.wording import azimuth_text, duration_text
 from app.services.dome import DomeService
+from app.services.following import Following
 from app.services.service_loop import ServiceLoop
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,10 @@ class DomeController(QObject):
         The dome's truth.
     loop : ServiceLoop
         Where the service runs.
+    following : Following
+        Makes the slit follow the telescope.
+    take_over : callable
+        Makes this program the one that commands the dome; blocks for some seconds.
     clock : Clock
         For ages.
     who : str
@@ -45,11 +51,20 @@ class DomeController(QObject):
     _arrived = Signal(object)
 
     def __init__(
-        self, service: DomeService, loop: ServiceLoop, clock: Clock, who: str, parent: QObject | None = None
+        self,
+        service: DomeService,
+        loop: ServiceLoop,
+        following: Following,
+        take_over: Callable[[str], None],
+        clock: Clock,
+        who: str,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._service = service
         self._loop = loop
+        self._following = following
+        self._take_over = take_over
         self._clock = clock
         self._who = who
         self._stopped_s: float | None = None
@@ -63,6 +78,15 @@ class DomeController(QObject):
     def ask(self, wish: DomeWish) -> None:
         """Ask for something; what becomes of it is said in `said`."""
         self._answers.expect(self._loop.submit(self._pursue(wish)), self._say_end, self._say_failure)
+
+    def follow(self, is_wanted: bool) -> None:
+        """Have the slit follow the telescope, or not; a refusal is said in `said`."""
+        self._answers.expect(self._loop.submit(self._switch_following(is_wanted)), self._say_nothing, self._say_failure)
+
+    def take_over(self) -> None:
+        """Command the dome from here on."""
+        taking = asyncio.to_thread(self._take_over, self._who)
+        self._answers.expect(self._loop.submit(taking), self._say_taken_over, self._say_failure)
 
     def stop(self) -> None:
         """Stop everything that the dome does; goes out at once, in whatever state the loops are."""
@@ -87,6 +111,12 @@ class DomeController(QObject):
     async def _pursue(self, wish: DomeWish) -> Move:
         return await self._service.final(await self._service.ask(wish, self._who))
 
+    async def _switch_following(self, is_wanted: bool) -> None:
+        if is_wanted:
+            self._following.start(self._who)
+        else:
+            self._following.stop(self._who)
+
     def _beat(self) -> None:
         self._show(self._service.state)
 
@@ -109,6 +139,12 @@ class DomeController(QObject):
                 self.stop_said.emit("", False)
         else:
             self.stop_said.emit(f"sent {since_s:.1f} s ago", False)
+
+    def _say_nothing(self, _: object) -> None:
+        """The state says it all."""
+
+    def _say_taken_over(self, _: object) -> None:
+        self.said.emit("The dome is commanded from here now", Severity.NORMAL)
 
     def _say_end(self, move: Move) -> None:
         self.said.emit(*_sentence(move, self._clock.monotonic()))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.model.clock import Clock
 from app.model.dome import DomeState
+from app.model.guard import GuardState
+from app.model.reading import Reading
 from app.model.settings import Site, WeatherLimits
-from app.model.sky_verdict import SKY_FRESH_S, sky_verdict
-from app.model.strip import Severity, StripValues, strip_values
-from app.model.surroundings import Moment, Surroundings, Weather
+from app.model.sky_verdict import sky_verdict
+from app.model.strip import strip_values
+from app.model.surroundings import SKY_FRESH_S, Moment, Surroundings, Weather
 
 HEARTBEAT_MS = 500
 #: A moment of the plots is kept so often, seconds.
@@ -26,8 +27,10 @@ class NightController(QObject):
 
     Parameters
     ----------
-    dome, surroundings : callable
+    dome, surroundings, guard : callable
         Give the newest states.
+    alarms : callable
+        Gives how many alarms nobody has acknowledged.
     site, limits
         Of the settings.
     clock, sky_clock : Clock
@@ -37,13 +40,14 @@ class NightController(QObject):
     """
 
     strip_changed = Signal(object)  #: StripValues.
-    alarms_changed = Signal(object)  #: Tuple of sentences, the loudest first; at every look.
     moments_changed = Signal(object, float)  #: tuple of Moment, and now as a POSIX timestamp of the sky.
 
     def __init__(
         self,
         dome: Callable[[], DomeState],
         surroundings: Callable[[], Surroundings],
+        guard: Callable[[], Reading[GuardState]],
+        alarms: Callable[[], int],
         site: Site,
         limits: WeatherLimits,
         clock: Clock,
@@ -56,20 +60,17 @@ class NightController(QObject):
         super().__init__(parent)
         self._dome = dome
         self.surroundings = surroundings
+        self._guard = guard
+        self._alarms = alarms
         self._site = site
         self._limits = limits
         self._clock = clock
         self._sky_clock = sky_clock
         self._is_simulated = is_simulated
         self._moments = deque(history, maxlen=_MOMENTS)
-        self._errors = 0
         self._heartbeat = QTimer(self)
         self._heartbeat.timeout.connect(self.look)
         self._heartbeat.start(HEARTBEAT_MS)
-
-    def set_errors(self, errors: int) -> None:
-        """How many errors in the log nobody has looked at."""
-        self._errors = errors
 
     def look(self) -> None:
         """Emit everything as it is now."""
@@ -77,22 +78,20 @@ class NightController(QObject):
         dome, surroundings = self._dome(), self.surroundings()
         verdict = sky_verdict(surroundings, self._limits, now_s)
         values = strip_values(
-            dome, surroundings, verdict, self._site, sky, now_s, is_simulated=self._is_simulated, alarms=0
+            dome,
+            surroundings,
+            verdict,
+            self._site,
+            sky,
+            now_s,
+            is_simulated=self._is_simulated,
+            guard=self._guard(),
+            alarms=self._alarms(),
         )
-        alarms = self._alarms(values)
-        self.strip_changed.emit(replace(values, alarms=len(alarms)))
-        self.alarms_changed.emit(alarms)
+        self.strip_changed.emit(values)
         if not self._moments or sky.timestamp() - self._moments[-1].at_s >= MOMENT_S:
             self._moments.append(_moment(sky.timestamp(), dome, surroundings, now_s))
             self.moments_changed.emit(tuple(self._moments), sky.timestamp())
-
-    def _alarms(self, values: StripValues) -> tuple[str, ...]:
-        """What wants the operator now."""
-        words = (values.shutter, values.dome, values.sky, values.mount, values.guard)
-        alarms = [word.explanation for word in words if word.severity is Severity.ALARM]
-        if self._errors:
-            alarms.append(f"{self._errors} {'error' if self._errors == 1 else 'errors'} in the log: look with Ctrl+5")
-        return tuple(alarms)
 
     def close(self) -> None:
         """Show no more."""
@@ -107,7 +106,8 @@ def _moment(at_s: float, dome: DomeState, surroundings: Surroundings, now_s: flo
         at_s,
         dome.azimuth_deg.fresh_value(now_s, dome.fresh_s),
         None if mount is None else mount.azimuth_deg,
-        weather.wind_m_s,
+        weather.wind_m_s if weather.wind_mean_m_s is None else weather.wind_mean_m_s,
         weather.humidity_percent,
         weather.cloud_percent,
+        weather.gust_m_s,
     )

@@ -19,8 +19,6 @@ class QuitController(QObject):
     ----------
     dome : DomeController
         Its states, and the way to close it.
-    is_owner : bool
-        Whether the dome is this program's to settle.
     """
 
     asked = Signal(str)  #: Somebody has to decide; what is known of the shutter.
@@ -29,10 +27,9 @@ class QuitController(QObject):
     answered = Signal()  #: There is nothing to decide any more.
     may_quit = Signal()  #: The dome is settled.
 
-    def __init__(self, dome: DomeController, *, is_owner: bool, parent: QObject | None = None) -> None:
+    def __init__(self, dome: DomeController, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._dome = dome
-        self._is_owner = is_owner
         self._closing_since_s: float | None = None
         dome.state_changed.connect(self._look)
 
@@ -77,6 +74,6 @@ class QuitController(QObject):
 
     def _is_settled(self, state: DomeState, now_s: float) -> bool:
         """Whether the dome is known to be closed, is another's to settle, or was never there."""
-        if not self._is_owner or state.facts is None:
+        if not state.is_owner or state.facts is None:
             return True
         return state.shutter_word(now_s) in (ShutterWord.CLOSED, ShutterWord.PROVEN_CLOSED)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QRect
+from PySide6.QtCore import QEvent, QRect, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from app.model.strip import Severity
 from app.widgets import icons, theme
+from app.widgets.roles import set_look
 
 
 class Banner(QWidget):
     """One sentence that stays until its cause is gone; how loud it is shows by its sign, too."""
+
+    acted = Signal()  #: The operator presses its button.
 
     def __init__(self, text: str, severity: Severity, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -19,11 +22,15 @@ class Banner(QWidget):
         self._label = QLabel(text, wordWrap=True)
         self._label.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._more = QLabel()
+        self._action = QPushButton()
+        self._action.setProperty("kind", "small")
+        self._action.clicked.connect(self.acted)
         row = QHBoxLayout(self)
         row.setContentsMargins(theme.GAP_PX + 2 * theme.GAP_PX + theme.NEAR_PX, 6, theme.GAP_PX, 6)
         row.setSpacing(theme.GAP_PX)
         row.addWidget(self._label, 1)
         row.addWidget(self._more)
+        row.addWidget(self._action)
         self.set_text(text, severity)
 
     @property
@@ -31,10 +38,14 @@ class Banner(QWidget):
         """The sentence."""
         return self._label.text()
 
-    def set_text(self, text: str, severity: Severity) -> None:
-        """Change the sentence in place."""
+    def set_text(self, text: str, severity: Severity, action: str = "") -> None:
+        """Change the sentence in place; `action` is the one thing to do about it, on a button."""
         self.severity = severity
         self._label.setText(text)
+        self._action.setText(action)
+        self._action.setVisible(bool(action))
+        self._action.setAccessibleName(f"{action}: {text}")
+        set_look(self._action, "alarm", "active" if severity is Severity.ALARM else "")
         self.setAccessibleName(f"{severity.name.capitalize()}: {text}")
         self._recolor()
 

@@ -1,8 +1,7 @@
-"""The dial and, under it, what may be asked of the dome: two rows of buttons that never move, and one line of answer."""
+"""The dial and, under it, what may be asked of the dome: rows of buttons that never move, and one line of answer."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -20,93 +19,37 @@ from PySide6.QtWidgets import (
 )
 
 from app.model.angles import AzimuthRefused, parse_azimuth_deg, wrapped_deg
-from app.model.dome import DomeFacts, DomeState, DomeWish, Move, Override, Phase, WishKind
-from app.model.reading import NEVER_READ, Freshness, Reading
+from app.model.dome import DomeState, DomeWish, Move, Phase, WishKind
+from app.model.following import Follower
+from app.model.reading import NEVER_READ, Reading
 from app.model.strip import Severity
 from app.model.surroundings import MountSample
-from app.model.wording import DASHES, age_text, azimuth_text, duration_text
+from app.model.wording import DASHES, azimuth_text, latency_text
 from app.widgets import theme
 from app.widgets.dome_dial import DomeDial
+from app.widgets.dome_words import absent_parts, follow_words
 from app.widgets.hold_button import HoldButton
+from app.widgets.interlock_line import InterlockLine
+from app.widgets.move_words import can, motion_refusal, move_text, wish_text
 from app.widgets.roles import set_role
+from app.widgets.turn_clock import TurnClock
 
 JOG_STEPS_DEG = (1.0, 5.0, 10.0, 45.0)
 #: A press that the controller has not accepted by then says so.
 ACCEPTED_WITHIN_S = 1.5
-_SHUTTER_ROW_PX = 44
+_TURNS_ROW_PX, _SHUTTER_ROW_PX, _MESSAGE_PX = 54, 48, 40
 _ROLES = {Severity.NORMAL: "", Severity.ATTENTION: "attention", Severity.ALARM: "alarm"}
+_CAPTIONS = {Severity.NORMAL: "small", Severity.ATTENTION: "fault", Severity.ALARM: "fault"}
+_NOTHING_YET = "No command yet"
 _W = TypeVar("_W", bound=QWidget)
-_NO_SLAVING = "No slaving yet: nothing follows the telescope"
-
-
-class TurnClock:
-    """Measures how fast the dome turns, from its last readings."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, float]] = deque(maxlen=6)
-
-    def note(self, azimuth: Reading[float]) -> None:
-        """Take a reading; one that was noted before changes nothing."""
-        if azimuth.value is None or azimuth.read_s is None:
-            self._seen.clear()
-        elif not self._seen or azimuth.read_s > self._seen[-1][0]:
-            self._seen.append((azimuth.read_s, azimuth.value))
-
-    def eta_s(self, left_deg: float | None) -> float | None:
-        """Seconds until a turn is done; None while the dome does not turn that way measurably (0.1 degree/s)."""
-        rate = self.rate_deg_s
-        if left_deg is None or rate is None:
-            return None
-        return left_deg / rate if rate * left_deg > 0.0 else None
-
-    @property
-    def rate_deg_s(self) -> float | None:
-        """How fast it turns, clockwise positive, degrees/s; None while that is not measurable (0.1 degree/s)."""
-        if len(self._seen) < 2:
-            return None
-        (begin_s, begin_deg), (end_s, end_deg) = self._seen[0], self._seen[-1]
-        rate = ((end_deg - begin_deg + 180.0) % 360.0 - 180.0) / (end_s - begin_s)
-        return rate if abs(rate) >= 0.1 else None
-
-
-def wish_text(wish: DomeWish) -> str:
-    """``GO TO 171.0°``, ``OPEN``."""
-    text = wish.kind.value.upper()
-    return f"{text} {azimuth_text(wish.azimuth_deg)}" if wish.kind is WishKind.GOTO else text
-
-
-def move_text(move: Move, took_s: float | None = None) -> tuple[str, Severity]:
-    """One sentence for how far a command is, and how much it wants the operator."""
-    name, why = wish_text(move.wish), f": {move.reason}" if move.reason else ""
-    match move.phase:
-        case Phase.FAILED:
-            return f"{name} FAILED{why}", Severity.ALARM
-        case Phase.STOPPED | Phase.REPLACED:
-            return f"{name}: {move.phase.value}{why}", Severity.ATTENTION
-        case Phase.ARRIVED:
-            end = {WishKind.OPEN: "open", WishKind.CLOSE: "closed"}.get(move.wish.kind, "arrived")
-            took = "" if took_s is None else f" in {duration_text(took_s)}"
-            return f"{name}: {end}{took}{why}", Severity.ATTENTION if move.reason else Severity.NORMAL
-        case Phase.SENT | Phase.ACCEPTED | Phase.MOVING:
-            return f"{name}: {move.phase.value}{why}", Severity.ATTENTION if move.reason else Severity.NORMAL
-
-
-def motion_refusal(state: DomeState, now_s: float) -> str | None:
-    """Why nothing but CLOSE can be asked now: what was not read cannot be moved safely."""
-    match state.is_slewing.freshness(now_s, state.fresh_s):
-        case Freshness.NEVER:
-            return "The dome was never read: connect one in Settings (Ctrl+6)"
-        case Freshness.STALE:
-            age = age_text(state.is_slewing.age_s(now_s))
-            return f"The dome has not answered for {age}: it is asked again all the time; see Log"
-        case Freshness.FRESH:
-            return None
 
 
 class DomePanel(QWidget):
     """The dome: dial, buttons, and what came of the last command."""
 
     wished = Signal(object)  #: A `DomeWish` of the operator.
+    follow_requested = Signal(bool)  #: Whether the slit shall follow the telescope.
+    take_over_requested = Signal()  #: The operator wants to command the dome from here.
     view_changed = Signal()  #: The step of the jog changed.
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -117,18 +60,18 @@ class DomePanel(QWidget):
         self._clock = TurnClock()
         self._pending: tuple[DomeWish, float, int] | None = None
         self._shown: tuple[int, Phase, str] | None = None
+        self._refused: WishKind | None = None
         self._notice: str | None = None
         self._watched = 0
         self.dial = DomeDial()
+        self._interlocks = InterlockLine()
         self._build_azimuth_row()
+        self._build_follow()
         self._build_shutter_row()
-        self._message = _named(QLabel(wordWrap=True), "Answer of the dome")
-        self._message.setFixedHeight(40)
-        self._message.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._message.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self._build_answer()
         self._arrange()
         self.set_state(DomeState(), NEVER_READ, 0.0)
-        self.show_message("No command yet", Severity.NORMAL)
+        self.show_message(_NOTHING_YET, Severity.NORMAL)
 
     @property
     def jog_step_deg(self) -> float:
@@ -146,18 +89,21 @@ class DomePanel(QWidget):
         self._clock.note(state.azimuth_deg)
         eta_s = self._clock.eta_s(state.remaining_deg())
         self.dial.set_state(state, mount, now_s, eta_s, self._clock.rate_deg_s)
-        self._override.setVisible(bool(state.server) and not state.is_ours)
+        self._interlocks.set_interlocks(state.interlocks, is_owner=state.is_owner)
+        self._show_parts()
         self._allow()
         self._show_reach()
+        self._show_following()
+        self._latency.setText("" if state.latency_s is None else f"answers in\n{latency_text(state.latency_s)}")
+        self._forget_refusal()
         self._follow_move()
 
     def show_message(self, text: str, severity: Severity) -> None:
         """Show one sentence until the next command."""
-        role = _ROLES[severity]
-        set_role(self._message, role)
-        self._message.setText(text)
-        self._message.setToolTip(text)
-        self._message.setAccessibleDescription(text)
+        self._refused = None
+        if severity is Severity.ATTENTION and motion_refusal(self._state, self._now_s) is not None:
+            self._refused = WishKind.OPEN  # it was said while nothing could be asked: it ends with that
+        self._say(text, severity)
 
     def focus_azimuth(self) -> None:
         """Put the cursor into the field of the azimuth."""
@@ -170,7 +116,7 @@ class DomePanel(QWidget):
         self._field = _named(QLineEdit(placeholderText="0\u2013360", maxLength=12), "Azimuth to go to, degrees")
         self._field.setToolTip("Azimuth in degrees, North 0, East 90. Ctrl+G comes here, Enter goes.")
         self._field.returnPressed.connect(self._go_to_field)
-        self._field.textEdited.connect(lambda: self._mark_fault(False))
+        self._field.textEdited.connect(lambda: _mark_fault(self._field, False))
         self._go = self._button("Go", "Turn the dome to the azimuth in the field", self._go_to_field)
         self._minus = self._button("\u2212", "", lambda: self._jog(-1.0))
         self._plus = self._button("+", "", lambda: self._jog(1.0))
@@ -185,24 +131,18 @@ class DomePanel(QWidget):
         self._park = self._button(
             "Park", "Turn to the park position; it does not close", lambda: self._wish(WishKind.PARK)
         )
-        self._follow = self._button("Follow", "", lambda: None)
-        _refuse(self._follow, _NO_SLAVING, "")
         self.dial.azimuth_requested.connect(self._go_to)
         QShortcut(QKeySequence("Ctrl+G"), self).activated.connect(self.focus_azimuth)
 
+    def _build_follow(self) -> None:
+        self._follow = self._button("Follow", "", self._toggle_following)
+        self._follow.setCheckable(True)
+        self._who = QLabel()
+        self._who.setAccessibleName("Who follows the telescope")
+
     def _build_shutter_row(self) -> None:
-        self._name = _named(QLineEdit(placeholderText="Your name", maxLength=80), "Name of who overrides")
-        why = QLineEdit(placeholderText="Why it may open without interlocks", maxLength=200)
-        self._reason = _named(why, "Reason of the override")
-        for field in (self._name, self._reason):
-            field.setToolTip("No interlock watches this dome yet: OPEN is recorded with your name and reason")
-            field.textChanged.connect(self._allow)
-        self._override = QWidget()
-        line = QHBoxLayout(self._override)
-        line.setContentsMargins(0, 0, 0, 0)
-        line.setSpacing(theme.NEAR_PX)
-        line.addWidget(self._name, 2)
-        line.addWidget(self._reason, 5)
+        self._interlocks.changed.connect(self._allow)
+        self._interlocks.take_over_requested.connect(self.take_over_requested)
         self._open = HoldButton("OPEN", shortcut=QKeySequence("Ctrl+Shift+O"))
         self._open.held.connect(self._wish_open)
         self._close = self._button("CLOSE", "", lambda: self._wish(WishKind.CLOSE))
@@ -212,6 +152,21 @@ class DomePanel(QWidget):
         for button in (self._open, self._close):
             button.setProperty("kind", "large")
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+        self._altitude = _named(QLineEdit(placeholderText="0\u201390", maxLength=6), "Altitude of the opening, degrees")
+        self._altitude.setToolTip("Altitude of the opening in degrees: 0 is the horizon, 90 the zenith. Enter sets it.")
+        self._altitude.returnPressed.connect(self._raise_to_field)
+        self._altitude.textEdited.connect(lambda: _mark_fault(self._altitude, False))
+        self._raise = self._button("Set", "", self._raise_to_field)
+
+    def _build_answer(self) -> None:
+        self._message = _named(QLabel(wordWrap=True), "Answer of the dome")
+        self._message.setFixedHeight(_MESSAGE_PX)
+        self._message.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._message.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self._latency = _named(QLabel(), "How long the dome takes to answer")
+        self._latency.setProperty("role", "small")
+        self._latency.setToolTip("Between the last question to the dome and its answer")
+        self._latency.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
     def _button(self, text: str, tip: str, action: Callable[[], None]) -> QPushButton:
         button = _named(QPushButton(text, autoDefault=False), text)
@@ -221,38 +176,48 @@ class DomePanel(QWidget):
         return button
 
     def _arrange(self) -> None:
+        self._absent = QLabel(wordWrap=True)
+        self._absent.setProperty("role", "small")
+        answer = QHBoxLayout()
+        answer.setSpacing(theme.NEAR_PX)
+        answer.addWidget(self._message, 1)
+        answer.addWidget(self._latency)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.GAP_PX, theme.NEAR_PX, theme.GAP_PX, theme.NEAR_PX)
+        column.setSpacing(theme.TIGHT_PX)
+        column.addWidget(self.dial, 1)
+        column.addWidget(self._turns_row())
+        column.addWidget(self._absent)
+        column.addWidget(self._interlocks)
+        column.addWidget(self._shutter_row())
+        column.addLayout(answer)
+
+    def _turns_row(self) -> QWidget:
         go_to, elsewhere = QLabel("Go to azimuth"), QLabel("Other turns")
         for caption in (go_to, elsewhere):
             caption.setProperty("role", "small")
         go_to.setBuddy(self._field)
-        for part, least_px in (
-            (self._field, 64),
-            (self._go, 40),
-            (self._minus, 32),
-            (self._step, 58),
-            (self._plus, 32),
-        ):
+        widths = {self._field: 68, self._go: 40, self._minus: 32, self._step: 58, self._plus: 32, self._follow: 72}
+        for part, least_px in widths.items():
             part.setMinimumWidth(least_px)
-        row = QHBoxLayout()
-        row.setSpacing(theme.WIDE_PX)
-        row.addLayout(_group(go_to, self._field, self._go), 4)
-        row.addLayout(_group(self._reach, self._minus, self._step, self._plus), 5)
-        row.addLayout(_group(elsewhere, self._home, self._park, self._follow), 6)
-        shutter_row = QWidget()
-        shutter_row.setFixedHeight(_SHUTTER_ROW_PX)
-        shutter = QHBoxLayout(shutter_row)
-        shutter.setContentsMargins(0, 0, 0, 0)
-        shutter.setSpacing(theme.NEAR_PX)
-        shutter.addWidget(self._open, 1)
-        shutter.addWidget(self._close, 1)
-        column_of_all = QVBoxLayout(self)
-        column_of_all.setContentsMargins(theme.GAP_PX, theme.NEAR_PX, theme.GAP_PX, theme.NEAR_PX)
-        column_of_all.setSpacing(theme.NEAR_PX)
-        column_of_all.addWidget(self.dial, 1)
-        column_of_all.addLayout(row)
-        column_of_all.addWidget(self._override)
-        column_of_all.addWidget(shutter_row)
-        column_of_all.addWidget(self._message)
+        self._go_group = _group(go_to, self._field, self._go)
+        self._jog_group = _group(self._reach, self._minus, self._step, self._plus)
+        self._else_group = _group(elsewhere, self._home, self._park)
+        self._follow_group = _group(self._who, self._follow)
+        self._turns = _row((self._go_group, 5), (self._jog_group, 5), (self._else_group, 4), (self._follow_group, 3))
+        self._turns.setFixedHeight(_TURNS_ROW_PX)
+        return self._turns
+
+    def _shutter_row(self) -> QWidget:
+        caption = QLabel("Opening altitude")
+        caption.setProperty("role", "small")
+        caption.setBuddy(self._altitude)
+        self._altitude_group = _group(caption, self._altitude, self._raise)
+        self._altitude_group.setMaximumWidth(120)
+        self._shutter = _row((self._open, 5), (self._close, 5), (self._altitude_group, 3), spacing_px=theme.NEAR_PX)
+        self._shutter.setFixedHeight(_SHUTTER_ROW_PX)
+        self._altitude_group.hide()
+        return self._shutter
 
     # What the operator asks
 
@@ -260,13 +225,25 @@ class DomePanel(QWidget):
         try:
             azimuth = parse_azimuth_deg(self._field.text().strip())
         except AzimuthRefused as refusal:
-            self._mark_fault(True)
+            _mark_fault(self._field, True)
             self.show_message(str(refusal), Severity.ATTENTION)
             return
         self._go_to(azimuth)
 
+    def _raise_to_field(self) -> None:
+        try:
+            altitude = parse_azimuth_deg(self._altitude.text().strip())
+        except AzimuthRefused:
+            altitude = None
+        if altitude is None or altitude > 90.0:
+            _mark_fault(self._altitude, True)
+            given = self._altitude.text().strip()
+            self.show_message(f"Altitude {given!r} is refused: give a number from 0 to 90 degrees", Severity.ATTENTION)
+            return
+        self._wish(DomeWish(WishKind.ALTITUDE, altitude_deg=altitude))
+
     def _go_to(self, azimuth_deg: float) -> None:
-        self._wish(WishKind.GOTO, wrapped_deg(round(azimuth_deg, 1)))
+        self._wish(DomeWish(WishKind.GOTO, wrapped_deg(round(azimuth_deg, 1))))
 
     def _jog(self, direction: float) -> None:
         reach = self._reach_deg(direction)
@@ -274,21 +251,27 @@ class DomePanel(QWidget):
             self._go_to(reach)
 
     def _wish_open(self) -> None:
-        name, reason = self._name.text().strip(), self._reason.text().strip()
-        needs = not self._state.is_ours
-        self._wish(WishKind.OPEN, override=Override(name, reason) if needs else None)
-        self._reason.clear()  # a reason is for one opening
+        self._wish(DomeWish(WishKind.OPEN, override=self._interlocks.override))
+        self._interlocks.use_up()
 
-    def _wish(self, kind: WishKind, azimuth_deg: float | None = None, override: Override | None = None) -> None:
+    def _wish(self, wish: DomeWish | WishKind) -> None:
         """Pass a wish on and say so at once; CLOSE is passed on whatever is known."""
-        wish = DomeWish(kind, azimuth_deg, override)
-        refusal = self._refusal(kind)
+        wish = DomeWish(wish) if isinstance(wish, WishKind) else wish
+        refusal = self._refusal(wish.kind)
         if refusal is not None:
-            self.show_message(f"{wish_text(wish)} refused: {refusal}", Severity.ATTENTION)
+            self._say(f"{wish_text(wish)} refused: {refusal}", Severity.ATTENTION)
+            self._refused = wish.kind
             return
-        self._pending = (wish, self._now_s, self._newest_number())
-        self.show_message(f"{wish_text(wish)}: sent", Severity.NORMAL)
+        self._pending, self._refused = (wish, self._now_s, self._newest_number()), None
+        self._say(f"{wish_text(wish)}: sent", Severity.NORMAL)
         self.wished.emit(wish)
+
+    def _toggle_following(self) -> None:
+        """Ask for the other; the button shows what is, not what was asked."""
+        is_wanted = self._state.following.who is Follower.NOBODY
+        self._show_following()
+        self._say(f"FOLLOW {'on' if is_wanted else 'off'}: sent", Severity.NORMAL)
+        self.follow_requested.emit(is_wanted)
 
     def _refusal(self, kind: WishKind) -> str | None:
         """Why a wish cannot be passed on now."""
@@ -296,20 +279,47 @@ class DomePanel(QWidget):
             return None
         if (refusal := motion_refusal(self._state, self._now_s)) is not None:
             return refusal
-        if self._state.facts is not None and not _can(self._state.facts, kind):
+        if self._state.facts is not None and not can(self._state.facts, kind):
             return f"this dome cannot {kind.value}: its driver says so"
-        has_override = self._name.text().strip() and self._reason.text().strip()
-        if kind is WishKind.OPEN and not self._state.is_ours and not has_override:
-            return "no interlock watches this dome yet: fill in your name and the reason above OPEN"
-        return None
+        return self._interlocks.refusal if kind is WishKind.OPEN else None
 
     # What is shown
 
+    def _show_parts(self) -> None:
+        """What the dome has not is not there, and a sentence says so."""
+        facts = self._state.facts
+        if facts is None:
+            return
+        for part, is_there in (
+            (self._go_group, facts.can_set_azimuth),
+            (self._jog_group, facts.can_set_azimuth),
+            (self._home, facts.can_find_home),
+            (self._park, facts.can_park),
+            (self._else_group, facts.can_find_home or facts.can_park),
+            (self._follow_group, facts.can_set_azimuth or facts.can_slave),
+            (self._open, facts.can_set_shutter),
+            (self._close, facts.can_set_shutter),
+            (self._interlocks, facts.can_set_shutter or not self._state.is_owner),
+            (self._altitude_group, facts.can_set_altitude),
+        ):
+            part.setVisible(is_there)
+        self._turns.setVisible(any(not group.isHidden() for group in self._turn_groups))
+        self._shutter.setVisible(facts.can_set_shutter or facts.can_set_altitude)
+        sentence = absent_parts(facts)
+        self._absent.setText(sentence)
+        self._absent.setVisible(bool(sentence))
+
+    @property
+    def _turn_groups(self) -> tuple[QWidget, ...]:
+        return self._go_group, self._jog_group, self._else_group, self._follow_group
+
     def _allow(self) -> None:
+        """Enable what can be asked, and say of the rest why it cannot."""
         tips = {
             self._go: (WishKind.GOTO, "Turn the dome to the azimuth in the field (Enter)"),
-            self._home: (WishKind.HOME, "Look for the home sensor"),
+            self._home: (WishKind.HOME, "Look for the home sensor; it suspends Follow"),
             self._park: (WishKind.PARK, "Turn to the park position; it does not close"),
+            self._raise: (WishKind.ALTITUDE, "Raise or lower the opening to the altitude in the field (Enter)"),
         }
         for button, (kind, tip) in tips.items():
             _refuse(button, self._refusal(kind), tip)
@@ -332,17 +342,40 @@ class DomePanel(QWidget):
         ends = [azimuth_text(self._reach_deg(direction)) for direction in (-1.0, 1.0)]
         self._reach.setText("Jog" if DASHES in ends else f"Jog to {ends[0]} or {ends[1]}")
 
+    def _show_following(self) -> None:
+        """Who slaves, over the button that changes it; a drop and a pause say why."""
+        following = self._state.following
+        words, how, severity = follow_words(following)
+        is_on = following.who is not Follower.NOBODY
+        short = "DROPPED" if following.is_dropped else "suspended" if following.is_suspended else following.who.value
+        set_role(self._who, _CAPTIONS[severity])
+        self._who.setText(short)
+        self._who.setToolTip(f"{words}: {how}" if how else words)
+        self._who.setAccessibleDescription(self._who.toolTip())
+        self._follow.setChecked(is_on)
+        does = f"Stop following: {words}" if is_on else "Let the slit follow the telescope"
+        refusal = None if is_on and self._state.is_owner else motion_refusal(self._state, self._now_s)
+        _refuse(self._follow, refusal, f"{does}. {how}" if how else does)
+
     def _change_step(self) -> None:
         self._allow()
         self._show_reach()
         self.view_changed.emit()
+
+    def _forget_refusal(self) -> None:
+        """A refusal whose reason is gone gives way to the last command."""
+        if self._refused is None or self._refusal(self._refused) is not None:
+            return
+        self._refused, self._shown = None, None
+        if self._state.move is None and self._state.last_move is None:
+            self._say(_NOTHING_YET, Severity.NORMAL)
 
     def _follow_move(self) -> None:
         """Name each phase of the command under way, its end, and what is missing."""
         if self._state.stop_notice != self._notice:
             self._notice = self._state.stop_notice
             if self._notice is not None:
-                self.show_message(self._notice, Severity.ALARM)
+                self._say(self._notice, Severity.ALARM)
                 return
         move = self._state.move or self._state.last_move
         if move is not None:
@@ -355,7 +388,7 @@ class DomePanel(QWidget):
         elif self._now_s - pressed_s > ACCEPTED_WITHIN_S:
             self._pending = None
             late = f"{wish_text(wish)}: not accepted after {self._now_s - pressed_s:.1f} s: see Log, then ask again"
-            self.show_message(late, Severity.ATTENTION)
+            self._say(late, Severity.ATTENTION)
 
     def _show_move(self, move: Move) -> None:
         if not move.phase.is_end:
@@ -365,15 +398,18 @@ class DomePanel(QWidget):
             return
         self._shown = shown
         took = self._now_s - move.began_s if move.number == self._watched else None
-        self.show_message(*move_text(move, took))
+        self._refused = None
+        self._say(*move_text(move, took))
 
     def _newest_number(self) -> int:
         moves = (self._state.move, self._state.last_move)
         return max((move.number for move in moves if move is not None), default=-1)
 
-    def _mark_fault(self, is_fault: bool) -> None:
-        self._field.setProperty("fault", "true" if is_fault else "")
-        self._field.style().polish(self._field)
+    def _say(self, text: str, severity: Severity) -> None:
+        set_role(self._message, _ROLES[severity])
+        self._message.setText(text)
+        self._message.setToolTip(text)
+        self._message.setAccessibleDescription(text)
 
 
 def _named(widget: _W, name: str) -> _W:
@@ -382,7 +418,18 @@ def _named(widget: _W, name: str) -> _W:
     return widget
 
 
-def _group(caption: QLabel, *parts: QWidget) -> QVBoxLayout:
+def _row(*groups: tuple[QWidget, int], spacing_px: int = theme.GAP_PX) -> QWidget:
+    """Groups side by side, with their shares of the width."""
+    row = QWidget()
+    line = QHBoxLayout(row)
+    line.setContentsMargins(0, 0, 0, 0)
+    line.setSpacing(spacing_px)
+    for group, share in groups:
+        line.addWidget(group, share)
+    return row
+
+
+def _group(caption: QLabel, *parts: QWidget) -> QWidget:
     """Controls that belong together, close to one another under their caption, sharing the width."""
     caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     line = QHBoxLayout()
@@ -390,23 +437,13 @@ def _group(caption: QLabel, *parts: QWidget) -> QVBoxLayout:
     for part in parts:
         part.setSizePolicy(QSizePolicy.Policy.MinimumExpanding, QSizePolicy.Policy.Fixed)
         line.addWidget(part, 1)
-    column = QVBoxLayout()
+    group = QWidget()
+    column = QVBoxLayout(group)
+    column.setContentsMargins(0, 0, 0, 0)
     column.setSpacing(2)
     column.addWidget(caption)
     column.addLayout(line)
-    return column
-
-
-def _can(facts: DomeFacts, kind: WishKind) -> bool:
-    match kind:
-        case WishKind.GOTO:
-            return facts.can_set_azimuth
-        case WishKind.OPEN | WishKind.CLOSE:
-            return facts.can_set_shutter
-        case WishKind.PARK:
-            return facts.can_park
-        case WishKind.HOME:
-            return facts.can_find_home
+    return group
 
 
 def _refuse(button: QPushButton, reason: str | None, tip: str) -> None:
@@ -416,3 +453,8 @@ def _refuse(button: QPushButton, reason: str | None, tip: str) -> None:
     if button.toolTip() != text:
         button.setToolTip(text)
         button.setAccessibleDescription(text)
+
+
+def _mark_fault(field: QLineEdit, is_fault: bool) -> None:
+    field.setProperty("fault", "true" if is_fault else "")
+    field.style().polish(field)

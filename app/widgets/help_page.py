@@ -88,6 +88,7 @@ KEYS_TOPIC = Topic(
         ("Ctrl+Shift+C", "CLOSE the shutter"),
         ("Ctrl+Shift+O", "OPEN the shutter: hold the keys for 1.5 s"),
         ("Ctrl+1 … Ctrl+7", "Go to a page"),
+        ("Ctrl+K", "Acknowledge every alarm"),
         ("Ctrl+T", "Dark, red, amber"),
         ("Ctrl+Shift+N", "A new batch, from any page"),
         ("Ctrl+G", "Night: type an azimuth, Enter goes"),

@@ -5,12 +5,15 @@ from __future__ import annotations
 from PySide6.QtCore import QElapsedTimer, QEvent, QObject, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QHideEvent,
+    QIcon,
     QKeyEvent,
     QKeySequence,
     QMouseEvent,
     QPainter,
     QPainterPath,
     QPaintEvent,
+    QPen,
+    QPixmap,
     QShortcut,
 )
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
@@ -22,7 +25,10 @@ _TICK_MS = 16
 #: A longer gap between two ticks is a window that stood still: it counts as this much, so that a click which is
 #: followed by a frozen second never becomes a hold.
 _LONGEST_TICK_MS = 50
-_BAR_PX = 4
+#: The ring that fills, left of the text.
+_RING_PX, _RING_PEN_PX = 20, 3.0
+#: Between ring and text; the styles of Qt add the second.
+_RING_GAP_PX, _ICON_GAP_PX = 4, 4
 
 
 class HoldButton(QPushButton):
@@ -57,6 +63,10 @@ class HoldButton(QPushButton):
         self._clock = QElapsedTimer()
         self._ticks = QTimer(self, interval=_TICK_MS, timerType=Qt.TimerType.PreciseTimer)
         self._ticks.timeout.connect(self._count)
+        room = QPixmap(_RING_PX + _RING_GAP_PX, _RING_PX)
+        room.fill(Qt.GlobalColor.transparent)
+        self.setIcon(QIcon(room))  # keeps the place of the ring free
+        self.setIconSize(room.size())
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAutoDefault(False)
         self.setAccessibleName(text)
@@ -101,7 +111,8 @@ class HoldButton(QPushButton):
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Room for the text in all of its states, so that it never jumps."""
         texts = (f"{self._text} (hold)", f"{self._text} 8.8 s")
-        room = max(self.fontMetrics().horizontalAdvance(text) for text in texts) + 2 * theme.WIDE_PX
+        longest = max(self.fontMetrics().horizontalAdvance(text) for text in texts)
+        room = longest + _RING_PX + _RING_GAP_PX + _ICON_GAP_PX + 2 * theme.WIDE_PX
         return super().sizeHint().expandedTo(QSize(room, 0))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
@@ -156,19 +167,34 @@ class HoldButton(QPushButton):
         return super().eventFilter(watched, event)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
-        """The button, and a bar that fills while it is held."""
+        """The button, and around a point at the left of its text a ring that fills while it is held."""
         super().paintEvent(event)
-        if self._held_ms <= 0.0:
-            return
         look = theme.current()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        edge = QPainterPath()
-        edge.addRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), theme.TIGHT_PX, theme.TIGHT_PX)
-        painter.setClipPath(edge)
-        filled = self.width() * self.progress
-        painter.fillRect(QRectF(0, 0, filled, self.height()), look.color("accent", 0.25))
-        painter.fillRect(QRectF(0, self.height() - _BAR_PX, filled, _BAR_PX), look.color("accent"))
+        if self._held_ms > 0.0:
+            edge = QPainterPath()
+            edge.addRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), theme.TIGHT_PX, theme.TIGHT_PX)
+            painter.fillPath(edge, look.color("accent", 0.25 * self.progress))
+        ring = self._ring
+        painter.setPen(QPen(look.color("dim" if self.isEnabled() else "line"), 1.5))
+        painter.drawEllipse(ring)
+        point = ring.adjusted(*(_RING_PX / 3.0 * sign for sign in (1.0, 1.0, -1.0, -1.0)))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(look.color("text" if self.isEnabled() else "line"))
+        painter.drawEllipse(point)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(look.color("accent"), _RING_PEN_PX, c=Qt.PenCapStyle.FlatCap))
+        painter.drawArc(ring, 90 * 16, round(-360 * 16 * self.progress))
+
+    @property
+    def _ring(self) -> QRectF:
+        """Where the empty icon is: Qt sets icon and text into the middle."""
+        text_px = self.fontMetrics().horizontalAdvance(self.text())
+        left = max((self.width() - _RING_PX - _RING_GAP_PX - _ICON_GAP_PX - text_px) / 2.0, float(theme.TIGHT_PX))
+        inset = _RING_PEN_PX / 2.0
+        whole = QRectF(left, (self.height() - _RING_PX) / 2.0, _RING_PX, _RING_PX)
+        return whole.adjusted(inset, inset, -inset, -inset)
 
     def _begin(self) -> None:
         """Start to count."""

@@ -1,4 +1,4 @@
-"""The page of the log: filters that stay visible, the records, and the selected one in full."""
+"""The page of the log: filters that stay visible, the records, and the selected one in full; and the journal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from logging import ERROR, WARNING
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtGui import QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -19,14 +19,16 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QPushButton,
     QSplitter,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from app.model import wording
-from app.model.records import LogEntry
+from app.model.records import JournalEntry, LogEntry
 from app.widgets import theme
 from app.widgets.choice_box import ChoiceBox
+from app.widgets.journal_view import JournalView
 from app.widgets.log_table import LogFilter, LogModel, LogTable, full_time_text, level_text, source_text
 from app.widgets.state_panel import PageState, StateStack
 
@@ -40,12 +42,13 @@ _DETAILS_PX = 92
 
 
 class LogPage(QWidget):
-    """What happened, newest at the foot."""
+    """What happened, newest at the foot; and what was commanded, newest at the top."""
 
     TITLE = "Log"
     ICON = "log"
 
     batch_requested = Signal(int)  #: Key of the batch that a record is about.
+    journal_shown = Signal(bool)  #: Whether the journal is looked at.
     view_changed = Signal()  #: Something that is worth restoring changed.
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -76,8 +79,18 @@ class LogPage(QWidget):
         self._failure.setText(sentence and f"Records of batches are missing: {sentence}")
         self._failure.setVisible(bool(sentence))
 
+    def set_journal(self, entries: Sequence[JournalEntry]) -> None:
+        """Show these rows of the journal, newest first."""
+        self._journal.set_entries(entries)
+        self._show_state()
+
+    def set_journal_failure(self, sentence: str) -> None:
+        """Say that the journal cannot be read; empty when it can again."""
+        self._journal.set_failure(sentence)
+
     def show_batch(self, batch: int) -> None:
         """Show the records of one batch, by its key."""
+        self._tabs[0].setChecked(True)
         self._text.clear()
         self._level_chips[0].setChecked(True)
         self._source.setCurrentIndex(0)
@@ -86,6 +99,7 @@ class LogPage(QWidget):
 
     def show_errors(self) -> None:
         """Show errors alone: where the alarm dot leads to."""
+        self._tabs[0].setChecked(True)
         self._level_chips[ERROR].setChecked(True)
 
     def focus_filter(self) -> None:
@@ -103,6 +117,7 @@ class LogPage(QWidget):
             "batch": self._filter().batch,
             "top": None if anchor is None else [anchor[0].isoformat(), anchor[1]],
             "split": self._splitter.sizes(),
+            "journal": self._is_journal,
         }
 
     def restore_view(self, state: dict[str, Any]) -> None:
@@ -120,9 +135,21 @@ class LogPage(QWidget):
         match state.get("split"):
             case [int(above), int(below)] if above > 0 and below > 0:
                 self._splitter.setSizes([above, below])
+        if state.get("journal") is True:
+            self._tabs[1].setChecked(True)
         self._typing.stop()
         self._apply_filter()
         self._table.set_anchor(_anchor(state.get("top")))
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """The journal may be looked at now."""
+        super().showEvent(event)
+        self._tell_journal()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 - Qt's name
+        """It is not looked at any more."""
+        super().hideEvent(event)
+        self._tell_journal()
 
     def _build(self) -> None:
         self._failure = QLabel(wordWrap=True)
@@ -143,7 +170,10 @@ class LogPage(QWidget):
         column.setSpacing(theme.NEAR_PX)
         column.addWidget(self._build_bar())
         column.addWidget(self._failure)
-        column.addWidget(self._splitter, 1)
+        self._journal, self._views = JournalView(), QStackedWidget()
+        self._views.addWidget(self._splitter)
+        self._views.addWidget(self._journal)
+        column.addWidget(self._views, 1)
         column.addLayout(self._build_foot())
 
     def _build_bar(self) -> QWidget:
@@ -157,6 +187,13 @@ class LogPage(QWidget):
         row.setContentsMargins(theme.GAP_PX, theme.TIGHT_PX, theme.NEAR_PX, theme.TIGHT_PX)
         row.setSpacing(theme.NEAR_PX)
         row.addWidget(title)
+        self._tabs, self._tab_group = (QPushButton("Records"), QPushButton("Journal")), QButtonGroup(self)
+        for tab in self._tabs:
+            tab.setCheckable(True)
+            self._tab_group.addButton(tab)
+            row.addWidget(tab)
+        self._tabs[0].setChecked(True)
+        self._tabs[1].setToolTip("Every command: who, what, before, after, latency, interlocks")
         row.addStretch(1)
         self._level_chips: dict[int, QPushButton] = {}
         self._levels = QButtonGroup(self)
@@ -223,6 +260,7 @@ class LogPage(QWidget):
     def _connect(self) -> None:
         self._text.textChanged.connect(self._typing.start)
         self._levels.buttonToggled.connect(self._typing.start)
+        self._tabs[1].toggled.connect(self._show_tab)
         self._source.currentIndexChanged.connect(self._forget_wanted_source)
         self._batch.currentIndexChanged.connect(self._forget_wanted_batch)
         self._model.filtered.connect(self._end_filtering)
@@ -236,6 +274,21 @@ class LogPage(QWidget):
         self._splitter.splitterMoved.connect(self.view_changed)
         keys = QKeySequence("Ctrl+End")
         QShortcut(keys, self, self._follow, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
+
+    @property
+    def _is_journal(self) -> bool:
+        return self._tabs[1].isChecked()
+
+    def _show_tab(self, is_journal: bool) -> None:
+        """Records or journal; both are filtered by the same text."""
+        self._views.setCurrentIndex(int(is_journal))
+        for part in (*self._level_chips.values(), self._source, self._batch):
+            part.setVisible(not is_journal)
+        self._apply_filter()
+        self._tell_journal()
+
+    def _tell_journal(self) -> None:
+        self.journal_shown.emit(self._is_journal and self.isVisible())
 
     def _level(self) -> int:
         return next((level for level, chip in self._level_chips.items() if chip.isChecked()), 0)
@@ -257,6 +310,7 @@ class LogPage(QWidget):
     def _apply_filter(self) -> None:
         self._typing.stop()
         self._model.set_filter(self._filter())
+        self._journal.set_filter(self._text.text())
         self._show_state()
         self.view_changed.emit()
 
@@ -295,6 +349,10 @@ class LogPage(QWidget):
         self._wanted_batch = batch
 
     def _show_state(self) -> None:
+        if self._is_journal:
+            self._counts.setText(self._journal.summary)
+            self._tail.hide()
+            return
         shown, total = self._model.rowCount(), self._model.total
         if shown:
             self._stack.show_content()
@@ -315,6 +373,8 @@ class LogPage(QWidget):
         """Whether the newest is seen, or how many records came below."""
         if new_below is not None:
             self._tail.setProperty("new_below", new_below)
+        if self._is_journal:
+            return
         count = self._tail.property("new_below") or 0
         is_away = self._table.anchor is not None and self._model.rowCount() > 0
         self._tail.setVisible(is_away)

@@ -23,7 +23,7 @@ from app.widgets.foot_line import FootLine
 from app.widgets.rail import Rail
 from app.widgets.status_strip import StatusStrip
 
-MOST_BANNERS = 2
+MOST_BANNERS = 3
 _SMALLEST_PX = (1280, 690)
 
 
@@ -53,6 +53,7 @@ class MainWindow(QMainWindow):
     close_requested = Signal()  #: The operator wants to quit; `finish_close` really closes.
     page_changed = Signal(str)  #: Title of the page that is shown now.
     view_changed = Signal()  #: Something worth restoring changed: page, place, or the view of a page.
+    banner_acted = Signal(str)  #: Key of the banner whose button was pressed.
     stop_room_changed = Signal(QRect)  #: Global place for the STOP window.
 
     def __init__(self) -> None:
@@ -113,14 +114,17 @@ class MainWindow(QMainWindow):
         """Show or hide the dot of a page."""
         self.rail.set_attention(title, wants_attention)
 
-    def show_banner(self, text: str, severity: Severity, key: str) -> None:
-        """Say something under the strip until `clear_banner`; the same key changes it in place."""
+    def show_banner(self, text: str, severity: Severity, key: str, action: str = "") -> None:
+        """Say something under the strip until `clear_banner`; the same key changes it in place.
+
+        `action` is the word on its button, which emits `banner_acted`.
+        """
         banner = self._banners.get(key)
         if banner is None:
             self._banners[key] = banner = Banner(text, severity)
+            banner.acted.connect(lambda: self.banner_acted.emit(key))
             self._banner_column.addWidget(banner)
-        else:
-            banner.set_text(text, severity)
+        banner.set_text(text, severity, action)
         self._arrange_banners()
 
     def clear_banner(self, key: str) -> None:

@@ -26,30 +26,37 @@ SPAN_S = 12.0 * 3600.0
 #: A value older than this is not "now"; a longer silence is a gap in the line.
 OLD_S = 120.0
 _STEP_OF_KEYS_S = 600.0
-_LEFT_PX, _RIGHT_PX, _FOOT_PX = 60, 148, 20
+_LEFT_PX, _RIGHT_PX, _FOOT_PX = 132, 148, 20
+#: From one label of an axis to the next, at least.
+_LABEL_STEP_PX = 13.0
 #: Where the values begin, behind their names.
 _NAME_PX = 58
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One value over time."""
+    """One value over time; beyond `limit` is not normal, and only below `open_below` the dome may open again."""
 
     name: str
     value_of: Callable[[Moment], float | None]
     is_minor: bool = False
+    limit: float | None = None
+    open_below: float | None = None
+
+    def is_beyond(self, value: float | None) -> bool:
+        """Whether a value is over the limit."""
+        return value is not None and self.limit is not None and value > self.limit
 
 
 @dataclass(frozen=True, slots=True)
 class _Strip:
-    """One row of the plots: its lines share an axis from 0 to `top`; beyond `limit` is not normal."""
+    """One row of the plots: its lines share an axis from 0 to `top`."""
 
     unit: str
     lines: tuple[_Line, ...]
     top: float
-    limit: float | None = None
     wraps: bool = False
-    ticks: tuple[tuple[float, str], ...] = ()
+    ticks: tuple[tuple[float, str], ...] = ((0.0, "0"),)
     share: float = 1.0
 
     def text(self, value: float | None) -> str:
@@ -61,26 +68,35 @@ class _Strip:
         return f"{value:.1f} {self.unit}" if self.unit == "m/s" else f"{value:.0f} {self.unit}"
 
 
-def _strips(limits: WeatherLimits, strongest_wind_m_s: float) -> tuple[_Strip, ...]:
-    wind_top = max(1.25 * limits.wind_m_s, 1.05 * strongest_wind_m_s)
-    compass = ((0.0, "0°"), (180.0, "az 180°"), (360.0, "360°"))
+def _strips(limits: WeatherLimits, strongest_wind_m_s: float, open_at: float | None) -> tuple[_Strip, ...]:
+    def line(name: str, value_of: Callable[[Moment], float | None], limit: float, is_minor: bool = False) -> _Line:
+        return _Line(name, value_of, is_minor, limit, None if open_at is None else open_at * limit)
+
+    wind_top = max(1.25 * limits.wind_m_s, 1.15 * limits.gust_m_s, 1.05 * strongest_wind_m_s)
     azimuths = (
         _Line("dome", lambda moment: moment.dome_azimuth_deg),
         _Line("tel", lambda moment: moment.mount_azimuth_deg, is_minor=True),
     )
-    wind = (_Line("wind", lambda moment: moment.wind_m_s),)
-    humidity = (_Line("humidity", lambda moment: moment.humidity_percent),)
-    cloud = (_Line("cloud", lambda moment: moment.cloud_percent),)
+    winds = (
+        line("wind", lambda moment: moment.wind_m_s, limits.wind_m_s),
+        line("gust", lambda moment: moment.gust_m_s, limits.gust_m_s, is_minor=True),
+    )
+    humidity = (line("humidity", lambda moment: moment.humidity_percent, limits.humidity_percent),)
+    cloud = (line("cloud", lambda moment: moment.cloud_percent, limits.cloud_percent),)
+    compass = ((0.0, "0°"), (180.0, "az 180°"), (360.0, "360°"))
     return (
-        _Strip("\u00b0", azimuths, 360.0, wraps=True, ticks=compass, share=2.1),
-        _Strip("m/s", wind, wind_top, limits.wind_m_s, ticks=_limit_ticks(limits.wind_m_s)),
-        _Strip("%", humidity, 100.0, limits.humidity_percent, ticks=_limit_ticks(limits.humidity_percent)),
-        _Strip("%", cloud, 100.0, limits.cloud_percent, ticks=_limit_ticks(limits.cloud_percent)),
+        _Strip("\u00b0", azimuths, 360.0, wraps=True, ticks=compass, share=2.0),
+        _Strip("m/s", winds, wind_top, share=1.6),
+        _Strip("%", humidity, 100.0),
+        _Strip("%", cloud, 100.0),
     )
 
 
-def _limit_ticks(limit: float) -> tuple[tuple[float, str], ...]:
-    return ((0.0, "0"), (limit, f"limit {limit:g}"))
+def _limit_text(line: _Line, is_named: bool) -> str:
+    """``limit 90, open < 81``: what closes, and what must be reached before the dome may open again."""
+    name = line.name if is_named else "limit"
+    reopens = "" if line.open_below is None else f", open < {line.open_below:.3g}"
+    return f"{name} {line.limit:g}{reopens}"
 
 
 def line_pieces(
@@ -141,7 +157,7 @@ class NightPlots(QWidget):
         self._times = np.zeros(0)
         self._values: dict[str, NDArray[np.float64]] = {}
         self._now_s = 0.0
-        self._layout = _strips(WeatherLimits(), 0.0)
+        self._layout = _strips(WeatherLimits(), 0.0, None)
         self._cursor_s: float | None = None
         self._layer: tuple[tuple[object, ...], QPixmap] | None = None
         self._serial = 0
@@ -157,12 +173,22 @@ class NightPlots(QWidget):
         """Wide and low."""
         return QSize(720, 190)
 
-    def set_moments(self, moments: tuple[Moment, ...], limits: WeatherLimits, now: float) -> None:
-        """Show these moments, oldest first; `now` is the POSIX time of the right edge."""
+    def set_moments(
+        self, moments: tuple[Moment, ...], limits: WeatherLimits, now: float, open_at: float | None = None
+    ) -> None:
+        """Show these moments, oldest first.
+
+        Parameters
+        ----------
+        now : float
+            POSIX time of the right edge, seconds.
+        open_at : float, optional
+            Part of each limit that a value must be under before the dome may open again; without it no such line.
+        """
         self._moments, self._now_s = moments, now
         self._times = np.array([moment.at_s for moment in moments], dtype=np.float64)
-        winds = [moment.wind_m_s for moment in moments if moment.wind_m_s is not None]
-        self._layout = _strips(limits, max(winds, default=0.0))
+        winds = [wind for moment in moments for wind in (moment.wind_m_s, moment.gust_m_s) if wind is not None]
+        self._layout = _strips(limits, max(winds, default=0.0), open_at)
         self._values = {
             line.name: np.array([np.nan if (v := line.value_of(m)) is None else v for m in moments], dtype=np.float64)
             for strip in self._layout
@@ -315,22 +341,43 @@ class NightPlots(QWidget):
         painter.drawText(QRectF(0.0, foot + 2.0, _LEFT_PX - 6.0, 16.0), Qt.AlignmentFlag.AlignRight, "UTC")
 
     def _paint_strip(self, painter: QPainter, look: theme.Theme, strip: _Strip, box: QRectF) -> None:
-        painter.setFont(theme.font(theme.LABEL_PX))
-        for value, text in strip.ticks:
-            y = round(_y_of(value, strip, box)) + 0.5
-            is_limit = value == strip.limit
-            painter.setPen(QPen(look.color("dim" if is_limit else "line"), 1.0, _pen_style(is_limit)))
-            painter.drawLine(QPointF(box.left(), y), QPointF(box.right(), y))
-            painter.setPen(look.color("dim"))
-            place = QRectF(0.0, min(max(y - 8.0, box.top() - 6.0), box.bottom() - 12.0), _LEFT_PX - 6.0, 16.0)
-            painter.drawText(place, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
+        for value, _ in strip.ticks:
+            self._paint_level(painter, strip, box, value, QPen(look.color("line"), 1.0))
+        for line in strip.lines:
+            if line.limit is not None:
+                self._paint_level(painter, strip, box, line.limit, QPen(look.color("dim"), 1.0, Qt.PenStyle.DashLine))
+            if line.open_below is not None:
+                dots = QPen(look.color("dim", 0.6), 1.0, Qt.PenStyle.DotLine)
+                self._paint_level(painter, strip, box, line.open_below, dots)
+        self._paint_labels(painter, look, strip, box)
         for line in reversed(strip.lines):  # the first is on top
             values = self._values[line.name]
             painter.setPen(QPen(look.color("dim" if line.is_minor else "text"), 1.0))
             self._draw(painter, strip, box, values)
-            if strip.limit is not None and np.any(values > strip.limit):
+            if line.limit is not None and np.any(values > line.limit):
                 painter.setPen(QPen(look.color("alarm"), 3.0))
-                self._draw(painter, strip, box, np.where(values > strip.limit, values, np.nan))
+                self._draw(painter, strip, box, np.where(values > line.limit, values, np.nan))
+
+    def _paint_level(self, painter: QPainter, strip: _Strip, box: QRectF, value: float, pen: QPen) -> None:
+        y = round(_y_of(value, strip, box)) + 0.5
+        painter.setPen(pen)
+        painter.drawLine(QPointF(box.left(), y), QPointF(box.right(), y))
+
+    def _paint_labels(self, painter: QPainter, look: theme.Theme, strip: _Strip, box: QRectF) -> None:
+        """Write what the levels are, from the top; one that would touch its neighbour goes under it, or not at all."""
+        limits = [
+            (line.limit, _limit_text(line, len(strip.lines) > 1)) for line in strip.lines if line.limit is not None
+        ]
+        painter.setFont(theme.font(theme.LABEL_PX))
+        painter.setPen(look.color("dim"))
+        least = box.top() - 6.0
+        for value, text in sorted([*limits, *strip.ticks], reverse=True):
+            top = max(min(_y_of(value, strip, box) - 8.0, box.bottom() - 12.0), least)
+            if top > box.bottom() - 8.0:
+                continue
+            place = QRectF(0.0, top, _LEFT_PX - 6.0, 16.0)
+            painter.drawText(place, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
+            least = top + _LABEL_STEP_PX
 
     def _draw(self, painter: QPainter, strip: _Strip, box: QRectF, values: NDArray[np.float64]) -> None:
         """Draw a line in its pieces."""
@@ -350,7 +397,7 @@ class NightPlots(QWidget):
         height = room.height() / len(strip.lines)
         for number, line in enumerate(strip.lines):
             value = values[line.name]
-            is_beyond = value is not None and strip.limit is not None and value > strip.limit
+            is_beyond = line.is_beyond(value)
             place = QRectF(room.left(), room.top() + number * height, room.width(), height)
             name = QRectF(place.left(), place.top(), _NAME_PX, place.height())
             middle = Qt.AlignmentFlag.AlignVCenter
@@ -415,10 +462,6 @@ def _polygon(xs: NDArray[np.float64], ys: NDArray[np.float64]) -> QPolygonF:
 
 def _y_of(value: float, strip: _Strip, box: QRectF) -> float:
     return box.bottom() - value / strip.top * box.height()
-
-
-def _pen_style(is_limit: bool) -> Qt.PenStyle:
-    return Qt.PenStyle.DashLine if is_limit else Qt.PenStyle.SolidLine
 
 
 def _clock_text(at_s: float) -> str:

@@ -1,4 +1,4 @@
-"""What runs, what comes next and why not now, and the alarms."""
+"""What runs, what comes next and why not now."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from app.widgets import theme
 
 #: As many of the next as there is room for: five on a screen of 1366x768.
 NEXT_SHOWN = 12
-ALARMS_SHOWN = 2
 #: A row has its reason in one line, or in two where there is room.
 _ROW_PX, _TALL_ROW_PX = 38, 56
+#: In less height than this there is no room for what comes next, nor for its caption.
+_WITH_NEXT_PX = 150
 
 
 class QueueRow(QAbstractButton):
@@ -137,15 +138,13 @@ class NextRows(QWidget):
 
 
 class RunningOrder(QWidget):
-    """The running order, the next five, and the alarms."""
+    """The running order and the next five."""
 
     order_requested = Signal(str)  #: Key of the order that the operator wants to see.
     page_requested = Signal(str)  #: Title of the page that the operator wants.
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setProperty("surface", "panel")
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._running = QueueRow(theme.VALUE_PX)
         self._progress = QProgressBar(textVisible=False)
         self._progress.setFixedHeight(theme.NEAR_PX)
@@ -159,13 +158,8 @@ class RunningOrder(QWidget):
         self._new_order.clicked.connect(lambda: self.page_requested.emit("Orders"))
         self._running.clicked.connect(lambda: self.order_requested.emit(self._running.key))
         self._rows.row_clicked.connect(self.order_requested)
-        self._alarms = [QLabel(wordWrap=True) for _ in range(ALARMS_SHOWN)]
-        self._more = QPushButton()
-        self._more.setProperty("kind", "link")
-        self._more.clicked.connect(lambda: self.page_requested.emit("Log"))
         self._arrange()
         self.set_queue(None, ())
-        self.set_alarms(())
 
     def set_queue(self, running: QueueItem | None, upcoming: tuple[QueueItem, ...]) -> None:
         """Show what runs, and the next five of what waits."""
@@ -184,46 +178,33 @@ class RunningOrder(QWidget):
         self._empty.setVisible(not upcoming)
         self._new_order.setVisible(not upcoming)
 
-    def set_alarms(self, alarms: tuple[str, ...]) -> None:
-        """Show these alarms, the most urgent first."""
-        for label, text in zip(self._alarms, (*alarms, *("",) * ALARMS_SHOWN), strict=False):
-            label.setText(text)
-            label.setToolTip(text)
-            label.setVisible(bool(text))
-        self._quiet.setVisible(not alarms)
-        more = len(alarms) - ALARMS_SHOWN
-        self._more.setText(f"{more} more: Log (Ctrl+5)")
-        self._more.setVisible(more > 0)
-        self._alarm_caption.setText(f"ALARMS ({len(alarms)})" if alarms else "ALARMS")
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """No caption without a row below it."""
+        super().resizeEvent(event)
+        self._next_caption.setVisible(self.height() >= _WITH_NEXT_PX)
 
     def _arrange(self) -> None:
-        self._next_caption, self._alarm_caption = QLabel("NEXT, AND WHY NOT NOW"), QLabel()
-        running_caption = QLabel("RUNNING")
-        for caption in (running_caption, self._next_caption, self._alarm_caption):
+        self._next_caption, running_caption = QLabel("NEXT, AND WHY NOT NOW"), QLabel("RUNNING")
+        for caption in (running_caption, self._next_caption):
             caption.setProperty("role", "caption")
-        self._quiet = QLabel("None")
-        for label in (self._idle, self._empty, self._quiet):
+        for label in (self._idle, self._empty):
             label.setProperty("role", "dim")
         self._done.setProperty("role", "small")
-        for label in self._alarms:
-            label.setProperty("role", "alarm")
-            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         column = QVBoxLayout(self)
-        column.setContentsMargins(theme.GAP_PX, theme.NEAR_PX, theme.GAP_PX, theme.NEAR_PX)
+        column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        for part in (self._alarm_caption, *self._alarms, self._quiet, self._more):
-            column.addWidget(part)
-        column.addSpacing(theme.NEAR_PX)
         progress = QHBoxLayout()
         progress.setSpacing(theme.NEAR_PX)
         progress.addWidget(self._progress, 1)
         progress.addWidget(self._done)
-        for part in (running_caption, self._idle, self._running):
+        for part in (running_caption, self._idle):
             column.addWidget(part)
+        column.addWidget(self._running)
         column.addLayout(progress)
         column.addSpacing(theme.NEAR_PX)
-        for part in (self._next_caption, self._empty, self._new_order):
+        for part in (self._next_caption, self._empty):
             column.addWidget(part)
+        column.addWidget(self._new_order)
         column.addWidget(self._rows, 1)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QRect, QRectF, Qt
-from PySide6.QtGui import QBrush, QFont, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtCore import QEvent, QRect, QRectF, Qt, Signal
+from PySide6.QtGui import QBrush, QFont, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.model.reading import Freshness
@@ -24,7 +24,7 @@ _CAPTION_TOP, _CAPTION_PX, _WORD_TOP, _WORD_PX = 5, 16, 21, 30
 _LINES_PX = 34
 #: Between a word and its detail.
 _GAP_PX = 6
-_CELLS = {"SHUTTER": 166, "DOME": 136, "SKY": 202, "MOUNT": 178, "GUARD": 96}
+_CELLS = {"SHUTTER": 170, "DOME": 134, "SKY": 194, "MOUNT": 168, "GUARD": 112}
 
 
 class WordCell(QWidget):
@@ -32,6 +32,8 @@ class WordCell(QWidget):
 
     Its width does not depend on what it says, so that nothing jitters; what does not fit is in the tooltip.
     """
+
+    clicked = Signal()  #: The mouse was pressed on it.
 
     def __init__(self, caption: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -82,6 +84,10 @@ class WordCell(QWidget):
             painter.fillRect(box, QBrush(look.color("background" if is_alarm else "stale", 0.6), _HATCH))
         self._paint_caption(painter, look, is_alarm)
         self._paint_word(painter, look, is_alarm)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+        """Ask for more about this word."""
+        self.clicked.emit()
 
     def _paint_caption(self, painter: QPainter, look: theme.Theme, is_alarm: bool) -> None:
         word = self._word
@@ -138,6 +144,8 @@ _IN_LINES = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter) | in
 class StatusStrip(QWidget):
     """Site, the five words, the sky's numbers and the count of alarms; the STOP window lies over its right end."""
 
+    guard_clicked = Signal()  #: The operator wants to see all about the guard.
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("surface", "strip")
@@ -145,6 +153,8 @@ class StatusStrip(QWidget):
         self.setFixedHeight(STRIP_PX)
         self.setAccessibleName("Status")
         self._cells = {caption: WordCell(caption) for caption in _CELLS}
+        self._cells["GUARD"].clicked.connect(self.guard_clicked)
+        self._cells["GUARD"].setCursor(Qt.CursorShape.PointingHandCursor)
         self._simulated = _label("simulated", "SIMULATED")
         self._simulated.setFixedHeight(_TAG_PX)
         self._simulated.setToolTip("Every device of this observatory is simulated: nothing real moves")
@@ -259,7 +269,7 @@ class StatusStrip(QWidget):
 _SITE_PX = 116
 #: Leaves two lines for the site below it.
 _TAG_PX = 19
-_ALARMS_PX = 72
+_ALARMS_PX = 80
 
 
 def _label(role: str, text: str) -> QLabel:

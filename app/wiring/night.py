@@ -39,6 +39,7 @@ def connect_night(
     batch_thread: BatchThread,
     frames: FramesController,
     limits: WeatherLimits,
+    open_at: float,
 ) -> None:
     """Connect dome, surroundings, queue and newest frame to the Night page and the strip."""
     page = panel.night
@@ -48,14 +49,15 @@ def connect_night(
         page.set_dome(state, surroundings().mount, now_s)
 
     def show_moments(moments: tuple[Moment, ...], now: float) -> None:
-        page.set_moments(moments, limits, now)
+        page.set_moments(moments, limits, now, open_at)
 
     dome.state_changed.connect(show_dome)
     dome.said.connect(page.show_message)
     dome.stop_said.connect(panel.stop.set_notice)
     page.wished.connect(dome.ask)
+    page.dome.follow_requested.connect(dome.follow)
+    page.dome.take_over_requested.connect(dome.take_over)
     night.strip_changed.connect(panel.window.set_values)
-    night.alarms_changed.connect(page.set_alarms)
     night.moments_changed.connect(show_moments)
     queue = _Queue(panel)
     orders.orders_changed.connect(queue.take_lines)

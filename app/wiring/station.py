@@ -8,20 +8,26 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QApplication
 
+from app.controllers.alarms import AlarmsController
 from app.controllers.batch_thread import BatchThread
 from app.controllers.batches import BatchesController
 from app.controllers.devices import DevicesController
 from app.controllers.dome import DomeController
 from app.controllers.frames import FramesController
+from app.controllers.guarding import GuardController
 from app.controllers.health import HealthController
+from app.controllers.journal import JournalController
 from app.controllers.log_bridge import LogBridge
 from app.controllers.loop_watch import LoopWatch
 from app.controllers.night import NightController
 from app.controllers.quitting import QuitController
 from app.controllers.work_orders import WorkOrdersController
+from app.model.dome import DomeState
 from app.model.strip import Severity
 from app.widgets.control_panel import ControlPanel
+from app.wiring.alarms import connect_alarms
 from app.wiring.batches import connect_batches
 from app.wiring.foot import connect_foot
 from app.wiring.frames import connect_frames
@@ -62,10 +68,28 @@ class Connections(QObject):
         self._after_end: Callable[[], None] | None = None
         self.bridge = LogBridge(observatory.log_records, self._sql, observatory.clock)
         logging.getLogger().addHandler(self.bridge.handler)
-        self.dome = DomeController(station.dome, station.loop, observatory.clock, who)
+        self.journal = JournalController(observatory.journal, self._sql)
+        self.dome = DomeController(
+            station.dome, station.loop, station.following, station.take_over, observatory.clock, who
+        )
+        self.guard = GuardController(
+            station.guard, station.dome, station.loop, observatory.journal, self._sql, observatory.clock, who
+        )
+        self.alarms = AlarmsController(
+            lambda: station.dome.state,
+            lambda: station.surroundings.state,
+            lambda: station.guard.state,
+            observatory.settings.weather_limits,
+            observatory.clock,
+            devices.sky_clock,
+            who,
+            QApplication.beep,
+        )
         self.night = NightController(
             lambda: station.dome.state,
             lambda: station.surroundings.state,
+            lambda: station.guard.state,
+            lambda: self.alarms.unacknowledged,
             devices.site,
             observatory.settings.weather_limits,
             observatory.clock,
@@ -92,28 +116,42 @@ class Connections(QObject):
         )
         self.batch_thread = BatchThread(observatory.processor)
         self.loop_watch = LoopWatch()
-        self.quitting = QuitController(self.dome, is_owner=station.is_dome_owner, parent=self)
-        self._connect()
+        self.quitting = QuitController(self.dome, parent=self)
+        self._connect(who)
 
-    def _connect(self) -> None:
+    def _connect(self, who: str) -> None:
         panel, station = self._panel, self._station
         limits, site = station.observatory.settings.weather_limits, station.devices.site
-        connect_night(panel, self.dome, self.night, self.orders, self.batches, self.batch_thread, self.frames, limits)
+        connect_night(
+            panel,
+            self.dome,
+            self.night,
+            self.orders,
+            self.batches,
+            self.batch_thread,
+            self.frames,
+            limits,
+            station.observatory.settings.guard.open_at,
+        )
         connect_orders(
             panel, self.orders, self.batch_thread, site, station.observatory.clock, station.devices.sky_clock
         )
         connect_batches(panel, self.batches, self.batch_thread, self.frames)
         connect_frames(panel, self.frames)
-        connect_log(panel, self.bridge, self.night)
+        connect_log(panel, self.bridge, self.journal, self.alarms)
+        connect_alarms(panel, self.alarms, self.guard, who)
         connect_settings(panel, self.devices, station.observatory.settings, station.observatory.settings_file)
         connect_foot(panel, station, self.health, self.batch_thread, self.batches, self.bridge)
         connect_question(panel.question, self.quitting)
-        if not station.is_dome_owner:
-            panel.window.show_banner(
-                "Another Cupola has the dome: from here you can watch it, close it and stop it",
-                Severity.ATTENTION,
-                "owner",
-            )
+        self.dome.state_changed.connect(self._say_who_commands)
+
+    def _say_who_commands(self, state: DomeState, _: float) -> None:
+        """The banner of a window that only watches."""
+        if state.is_owner:
+            self._panel.window.clear_banner("owner")
+        else:
+            watched = "Another Cupola has the dome: from here you can watch it, close it, stop it, and take it over"
+            self._panel.window.show_banner(watched, Severity.ATTENTION, "owner")
 
     def start(self) -> None:
         """Begin to read and to take orders."""
@@ -128,7 +166,6 @@ class Connections(QObject):
     def stop_everything(self) -> None:
         """STOP: past every queue, in the thread of the press."""
         self.dome.stop()
-        self._station.surroundings.stop_mount()
 
     def close(self, then: Callable[[], None]) -> None:
         """Stop the batch, then everything else, then call `then`; the window stays alive meanwhile."""
@@ -148,6 +185,9 @@ class Connections(QObject):
         self.batches.close()
         self.dome.close()
         self.night.close()
+        self.alarms.close()
+        self.journal.set_shown(False)
+        self.guard.close()
         self.frames.close()
         logging.getLogger().removeHandler(self.bridge.handler)
         for executor in (self._sql, self._network):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -18,3 +18,10 @@ def hands_off() -> Iterator[None]:
         anything = QWidget()
         for button in (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton):
             QTest.mouseRelease(anything, button)
+
+
+@pytest.fixture(autouse=True)
+def no_old_widgets() -> None:
+    """Delete what earlier tests are done with, which no event loop did: every change of the theme dresses it anew."""
+    if QApplication.instance() is not None:
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)  # type: ignore[arg-type]

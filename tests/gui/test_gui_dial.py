@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPointF, Qt
@@ -5,10 +7,12 @@ from PySide6.QtGui import QColor, QImage
 from PySide6.QtWidgets import QApplication
 
 from app.model.dome import ClosedBy, DomeFacts, DomeState, DomeWish, Move, Phase, ShutterState, WishKind
+from app.model.following import Follower, FollowState
 from app.model.reading import NEVER_READ, Reading
 from app.model.surroundings import MountSample
 from app.widgets import theme
-from app.widgets.dome_dial import DomeDial, dial_words
+from app.widgets.dome_dial import DomeDial
+from app.widgets.dome_words import Sight, sight_words
 
 NOW_S = 1000.0
 FACTS = DomeFacts("Dome", 3, True, True, True, True)
@@ -164,7 +168,7 @@ def test_fresh_stale_and_never_seen_differ_without_colour(dial):
 
 
 def test_what_is_stale_keeps_its_values_and_says_its_age():
-    words = dial_words(dome(azimuth_deg=137.4, age_s=12.0), NEVER_READ, NOW_S)
+    words = sight_words(Sight(dome(azimuth_deg=137.4, age_s=12.0), NEVER_READ, NOW_S))
     assert words.startswith("STALE")
     assert "137.4°" in words
     assert "shutter unknown, was open" in words
@@ -172,15 +176,54 @@ def test_what_is_stale_keeps_its_values_and_says_its_age():
 
 
 def test_whose_word_it_is_that_the_shutter_is_closed():
-    by_driver = dial_words(dome(shutter=ShutterState.CLOSED, closed_by=ClosedBy.DRIVER), NEVER_READ, NOW_S)
-    by_motion = dial_words(dome(shutter=ShutterState.CLOSED, closed_by=ClosedBy.MOTION), NEVER_READ, NOW_S)
+    by_driver = sight_words(Sight(dome(shutter=ShutterState.CLOSED, closed_by=ClosedBy.DRIVER), NEVER_READ, NOW_S))
+    by_motion = sight_words(Sight(dome(shutter=ShutterState.CLOSED, closed_by=ClosedBy.MOTION), NEVER_READ, NOW_S))
     assert "closed, driver's word" in by_driver
     assert "proven closed, proven by motion" in by_motion
 
 
+@pytest.mark.parametrize("shutter", [ShutterState.OPEN, ShutterState.OPENING, ShutterState.CLOSING])
+def test_the_opening_of_a_roof_is_lighter_than_its_leaves(dial, look, shutter):
+    roof = DomeFacts("Roof", 2, False, True, False, False)
+    dial.set_state(replace(dome(shutter=shutter), facts=roof, azimuth_deg=NEVER_READ), NEVER_READ, NOW_S)
+    red = [color_at(dial, 90.0, part * dial.shell_px[1]).red() for part in (0.18, 0.7)]
+    assert red[0] > red[1] + 40
+
+
+def test_a_contact_that_contradicts_the_driver_is_loud(dial):
+    state = dome(
+        shutter=ShutterState.CLOSED,
+        closed_by=ClosedBy.MOTION,
+        closed_contact=Reading(False, NOW_S),
+        closed_since_s=NOW_S - 9.0,
+    )
+    assert "shutter NOT CLOSED, its contact says open" in sight_words(Sight(state, NEVER_READ, NOW_S))
+    dial.set_state(state, NEVER_READ, NOW_S)
+    alarm = QColor(theme.current().alarm).rgb()
+    assert np.count_nonzero(pixels_of(dial).view(np.uint32) == alarm) > 4000
+
+
+def test_moving_is_slewing_or_the_shutter(dial):
+    opening = dome(shutter=ShutterState.OPENING)
+    assert "still; shutter opening" in sight_words(Sight(opening, NEVER_READ, NOW_S))
+    slewing = replace(opening, is_slewing=Reading(True, NOW_S))
+    assert "shutter moves; shutter opening" in sight_words(Sight(slewing, NEVER_READ, NOW_S))
+    turning = replace(slewing, shutter=Reading(ShutterState.OPEN, NOW_S))
+    assert "moving; shutter open" in sight_words(Sight(turning, NEVER_READ, NOW_S))
+
+
+def test_the_beam_is_drawn_where_the_geometry_puts_it(dial):
+    mount = Reading(MountSample(180.0, 60.0, None, None, True, False, False), NOW_S)
+    following = FollowState(Follower.CUPOLA, target_deg=200.0, beam_deg=-70.0, half_width_deg=9.0)
+    dial.set_state(dome(azimuth_deg=270.0, following=following), mount, NOW_S)
+    part_of_beam = 0.25 * dial.shell_px[0]
+    assert color_at(dial, 200.0, part_of_beam).name() == theme.current().text
+    assert color_at(dial, 180.0, part_of_beam).name() != theme.current().text
+
+
 def test_the_turn_from_359_to_1_is_two_degrees(dial):
     state = dome(azimuth_deg=359.0, target_deg=1.0)
-    assert "CW 2.0°" in dial_words(state, NEVER_READ, NOW_S)
+    assert "CW 2.0°" in sight_words(Sight(state, NEVER_READ, NOW_S))
     arc_px = dial.shell_px[0] - 8.0
     dial.set_state(dome(azimuth_deg=359.0, shutter=ShutterState.CLOSED), NEVER_READ, NOW_S)
     before = picture(dial)

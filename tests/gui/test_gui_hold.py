@@ -5,9 +5,10 @@ from threading import Event
 
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QKeyEvent, QKeySequence, QMouseEvent
+from PySide6.QtGui import QColor, QKeyEvent, QKeySequence, QMouseEvent
 from PySide6.QtWidgets import QApplication, QPushButton, QVBoxLayout, QWidget
 
+from app.widgets import theme
 from app.widgets.hold_button import HOLD_S, HoldButton
 
 KEYS = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
@@ -207,3 +208,27 @@ def test_size_stays_while_the_text_counts_down(window, qtbot):
     half_held(qtbot, window.open)
     assert "s" in window.open.text()
     assert window.open.sizeHint() == before
+
+
+def accent_px(button):
+    """How many pixels left of the text have the colour of what can be clicked."""
+    image = button.grab().toImage()
+    accent = QColor(theme.current().accent)
+    ring = button._ring.toAlignedRect().adjusted(-2, -2, 2, 2)
+    points = [(x, y) for x in range(ring.left(), ring.right()) for y in range(ring.top(), ring.bottom())]
+    return sum(image.pixelColor(x, y).name() == accent.name() for x, y in points)
+
+
+def test_ring_left_of_the_text_fills_while_it_is_held(window, qtbot, qapp):
+    theme.apply(qapp, "dark")
+    button = window.open
+    text_px = button.fontMetrics().horizontalAdvance(button.text())
+    assert button._ring.right() <= (button.width() - text_px) / 2.0 + button._ring.width() / 2.0 + 4.0
+    assert accent_px(button) == 0
+    filled = []
+    for held_ms in (75.0, 150.0, 299.0):
+        button._held_ms = held_ms
+        filled.append(accent_px(button))
+    assert 0 < filled[0] < filled[1] < filled[2]
+    assert filled[1] == pytest.approx(2 * filled[0], rel=0.3)
+    button.cancel()

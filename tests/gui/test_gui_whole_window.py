@@ -57,10 +57,10 @@ def test_click_on_the_dial_turns_the_dome_and_the_dial_follows(whole: Whole) -> 
     assert target == pytest.approx(190.0, abs=0.6)  # half a pixel of the dial
     whole.wait(lambda: whole.truth["dome"]["is_slewing"])
     shown = []
-    whole.wait(lambda: bool(shown.append(dial._state.azimuth_deg.value)) or not whole.truth["dome"]["is_slewing"])
+    whole.wait(lambda: bool(shown.append(dial._sight.state.azimuth_deg.value)) or not whole.truth["dome"]["is_slewing"])
     truth = whole.truth["dome"]["azimuth_deg"]
     assert truth == pytest.approx(target, abs=0.01)
-    whole.wait(lambda: abs(dial._state.azimuth_deg.value - truth) <= 0.1)
+    whole.wait(lambda: abs(dial._sight.state.azimuth_deg.value - truth) <= 0.1)
     assert len(set(shown)) >= 3, "the dial did not follow while the dome turned"
     assert f"{truth:.1f}°" in dial.accessibleDescription()
 

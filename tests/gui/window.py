@@ -27,9 +27,10 @@ from app.bootstrap.night import NIGHT_VARIABLE
 from app.bootstrap.observatory import SETTINGS_VARIABLE, open_observatory
 from app.bootstrap.station import Station, open_station
 from app.gui import Session, application_with_theme
+from app.model.interlocks import unmet
 from app.sim.place import NIGHT
 from app.widgets.control_panel import ControlPanel
-from tests.simulated import Simulator, simulator
+from tests.simulated import Simulator, end_guards, simulator
 
 #: A smallest screen of an operator.
 WIDTH_PX, HEIGHT_PX = 1366, 768
@@ -152,10 +153,10 @@ def whole_window(bot: Any, folder: Path, scale: float = 1.0) -> Iterator[Whole]:
     scale : float
         How much quicker than in truth the simulated motors are.
     """
-    settings = write_settings(folder)
+    settings, home = write_settings(folder), folder / "home"
     application = application_with_theme("dark")
-    before = os.environ.get(SETTINGS_VARIABLE)
-    os.environ[SETTINGS_VARIABLE] = str(settings)
+    before = {name: os.environ.get(name) for name in (SETTINGS_VARIABLE, "HOME")}
+    os.environ |= {SETTINGS_VARIABLE: str(settings), "HOME": str(home)}
     try:
         with night_simulator(scale) as (simulated, night):
             session = Session(application, opening(simulated.server, night))
@@ -169,6 +170,7 @@ def whole_window(bot: Any, folder: Path, scale: float = 1.0) -> Iterator[Whole]:
                 panel.window.activateWindow()
                 whole.wait(panel.window.isActiveWindow)
                 whole.wait(panel.night.dome._go.isEnabled)  # the dome was read, and the page shows it
+                whole.wait(lambda: not unmet(whole.station.dome.state.interlocks))  # the guard is on duty
                 yield whole
             finally:
                 session.leave()
@@ -179,9 +181,11 @@ def whole_window(bot: Any, folder: Path, scale: float = 1.0) -> Iterator[Whole]:
                 application.removeEventFilter(panel._filter)
                 _ENDED.append(session)
     finally:
-        os.environ.pop(SETTINGS_VARIABLE, None)
-        if before is not None:
-            os.environ[SETTINGS_VARIABLE] = before
+        end_guards(home)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 class _TestsGoOn:

@@ -101,7 +101,9 @@ class TestDome:
         async def run():
             loop = asyncio.get_running_loop()
             loop.set_exception_handler(lambda _, context: bugs.append(context))
-            service = DomeService(lambda: dome, Dome(), lambda *_: None, FakeClock(), FixedConditions(), server="sim:1/0", is_ours=True)
+            service = DomeService(
+                lambda: dome, Dome(), lambda *_: None, FakeClock(), FixedConditions(), server="sim:1/0", is_ours=True
+            )
             runner = asyncio.create_task(service.run())
             await service.first_poll()
             service.stop("ada")
@@ -127,14 +129,14 @@ class TestDome:
 class TestHttp:
     def test_name_over_http_writes_no_line_of_its_own_into_the_log(self):
         dome = AskedDome()
-        api = create_api(StuckDesk(), NoOrders(), dome, SystemClock(), "0.1.0")
+        api = create_api(StuckDesk(), NoOrders(), dome, SystemClock(), "0.1.0", lambda: None)
         who = {"who": "ada\n03:00:00 INFO    all is well\x1b[2J\u202e"}
         assert asked(api, "PUT", "/dome/CloseDome", params=who).json() == {"ok": True, "reason": ""}
         assert dome.asked[0][1] == "ada 03:00:00 INFO    all is well [2J over HTTP"
 
     def test_override_is_of_printable_text_and_of_bounded_length(self):
         dome = AskedDome()
-        api = create_api(StuckDesk(), NoOrders(), dome, SystemClock(), "0.1.0")
+        api = create_api(StuckDesk(), NoOrders(), dome, SystemClock(), "0.1.0", lambda: None)
         asked(api, "PUT", "/dome/OpenDome", params={"override": "Ada\nB: roof\x00 test"})
         assert str(dome.asked[0][0].override) == "Ada B: roof  test"
         long = asked(api, "PUT", "/dome/OpenDome", params={"override": "Ada: " + "x" * 20_000})
@@ -142,7 +144,7 @@ class TestHttp:
 
     def test_orders_can_be_looked_at_while_many_wait_for_a_locked_database(self):
         desk = StuckDesk()
-        api = create_api(desk, NoOrders(), None, SystemClock(), "0.1.0")
+        api = create_api(desk, NoOrders(), None, SystemClock(), "0.1.0", lambda: None)
 
         async def run():
             async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url=ADDRESS, timeout=20.0) as client:
@@ -192,9 +194,10 @@ class TestFoldersThatCannotBeWritten:
                 pass
 
     def test_lock_of_the_dome_that_cannot_be_made_is_a_sentence(self, capsys):
-        from app.commands.dome import Manner, close_dome
+        from app.bootstrap.dome_access import Manner
+        from app.commands.dome import close_dome
 
         user_data_folder().mkdir(parents=True)
         (user_data_folder() / "domes").write_text("no folder")
-        assert close_dome(Manner(server="127.0.0.1:1", as_json=True)) == 1
+        assert close_dome(Manner(server="127.0.0.1:1"), as_json=True) == 1
         assert "dome's lock" in json.loads(capsys.readouterr().out)["reason"]

@@ -18,16 +18,17 @@ from typing import Any
 import httpx
 import pytest
 
+from app.bootstrap import dome_access
+from app.bootstrap.dome_access import Manner
 from app.bootstrap.observatory import lock_file, open_observatory
 from app.bootstrap.station import Station, open_station
 from app.commands import dome
-from app.commands.dome import Manner
 
 SIMULATE = (
     "import sys; sys.path.insert(0, '.')\n"
     "from app.commands.simulate import run; run(0, 20.0, frozen=False, idle_s=120.0, discovery_port=0)"
 )
-MANNER = Manner(timeout_s=20.0, as_json=True)
+MANNER = Manner(timeout_s=20.0)
 
 
 class Simulator:
@@ -86,7 +87,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Any:
 @pytest.fixture
 def station(settings: None) -> Iterator[Station]:
     """The Cupola that owns the dome."""
-    with open_observatory() as observatory, open_station(observatory) as station:
+    with open_observatory() as observatory, open_station(observatory, is_guarded=False) as station:
         station.loop.submit(station.dome.first_poll()).result(5.0)
         yield station
 
@@ -95,9 +96,9 @@ def station(settings: None) -> Iterator[Station]:
 class TestAsTheOwnerForOneCommand:
     def test_dome_is_turned_and_its_status_is_the_missions(self, said):
         before = time.time()
-        assert (dome.goto("120.5", MANNER), said()) == (0, {"ok": True, "reason": ""})
+        assert (dome.goto("120.5", None, MANNER, as_json=True), said()) == (0, {"ok": True, "reason": ""})
 
-        assert dome.status(MANNER) == 0
+        assert dome.status(MANNER, as_json=True) == 0
         status = said()
         assert status.pop("azim") == pytest.approx(120.5, abs=1.0)
         assert before <= status.pop("time") <= time.time()
@@ -110,32 +111,32 @@ class TestAsTheOwnerForOneCommand:
         }
 
     def test_open_needs_an_override_and_close_and_park_need_none(self, said, simulator):
-        assert dome.open_dome(None, MANNER) == 1
+        assert dome.open_dome(None, MANNER, as_json=True) == 1
         refused = said()
         assert refused["ok"] is False
         assert "override as NAME: REASON" in refused["reason"]
-        assert dome.open_dome("Ada", MANNER) == 1
+        assert dome.open_dome("Ada", MANNER, as_json=True) == 1
         assert "write it as NAME: REASON" in said()["reason"]
 
-        assert (dome.open_dome("Ada: seen by eye", MANNER), said()["ok"]) == (0, True)
-        assert (dome.status(MANNER), said()["open"]) == (0, True)
-        assert (dome.close_dome(MANNER), said()["ok"]) == (0, True)
-        assert (dome.park(MANNER), said()["ok"]) == (0, True)
-        assert dome.status(MANNER) == 0
+        assert (dome.open_dome("Ada: seen by eye", MANNER, as_json=True), said()["ok"]) == (0, True)
+        assert (dome.status(MANNER, as_json=True), said()["open"]) == (0, True)
+        assert (dome.close_dome(MANNER, as_json=True), said()["ok"]) == (0, True)
+        assert (dome.park(MANNER, as_json=True), said()["ok"]) == (0, True)
+        assert dome.status(MANNER, as_json=True) == 0
         status = said()
         assert (status["open"], status["park"]) == (False, True)
 
     def test_stop_ends_a_motion_that_nobody_waited_for(self, said, simulator):
-        assert dome.goto("270", replace(MANNER, waits=False)) == 0
+        assert dome.goto("270", None, replace(MANNER, waits=False), as_json=True) == 0
         assert "not waited for" in said()["reason"]
-        assert (dome.stop(MANNER), said()) == (0, {"ok": True, "reason": ""})
-        assert dome.status(MANNER) == 0
+        assert (dome.stop(MANNER, as_json=True), said()) == (0, {"ok": True, "reason": ""})
+        assert dome.status(MANNER, as_json=True) == 0
         assert said()["azim"] != pytest.approx(270.0, abs=5.0)
 
     @pytest.mark.parametrize("azimuth", ["400", "-1", "nan", "north", ""])
     def test_azimuth_that_is_none_reaches_no_dome(self, said, simulator, azimuth):
         known = len(simulator.commands)
-        assert dome.goto(azimuth, MANNER) == 1
+        assert dome.goto(azimuth, None, MANNER, as_json=True) == 1
         answer = said()
         assert answer["ok"] is False
         assert "0 to less than 360 degrees" in answer["reason"]
@@ -143,9 +144,9 @@ class TestAsTheOwnerForOneCommand:
 
     def test_another_dome_is_named_by_its_server(self, said, simulator, own_home, monkeypatch):
         name_the_dome(own_home, monkeypatch, "127.0.0.1:1")
-        assert dome.status(replace(MANNER, server=simulator.server)) == 0
+        assert dome.status(replace(MANNER, server=simulator.server), as_json=True) == 0
         assert said()["connected"] is True
-        assert dome.goto("10", replace(MANNER, server="nowhere")) == 1
+        assert dome.goto("10", None, replace(MANNER, server="nowhere"), as_json=True) == 1
         assert "give HOST:PORT" in said()["reason"]
 
 
@@ -191,12 +192,12 @@ def absent() -> Iterator[str]:
 def test_server_that_is_no_dome_gets_a_sentence(server, capsys, own_home, monkeypatch):
     with server as address:
         name_the_dome(own_home, monkeypatch, address)
-        assert dome.status(MANNER) == 1
+        assert dome.status(MANNER, as_json=True) == 1
         seen = capsys.readouterr()
         assert (json.loads(seen.out)["connected"], json.loads(seen.out)["azim"]) == (False, None)
         assert address in seen.err
 
-        assert dome.goto("10", MANNER) == 1
+        assert dome.goto("10", None, MANNER, as_json=True) == 1
         answer = json.loads(capsys.readouterr().out)
         assert answer["ok"] is False
         assert address in answer["reason"]
@@ -204,40 +205,40 @@ def test_server_that_is_no_dome_gets_a_sentence(server, capsys, own_home, monkey
 
 class TestThroughTheOwner:
     def test_owner_is_asked_and_writes_down_who_asked(self, settings, said):
-        with open_observatory() as observatory, open_station(observatory):
-            assert (dome.goto("100", MANNER), said()["ok"]) == (0, True)
-            assert (dome.status(MANNER), said()["azim"]) == (0, pytest.approx(100.0, abs=1.0))
-            assert dome.open_dome(None, MANNER) == 1
+        with open_observatory() as observatory, open_station(observatory, is_guarded=False):
+            assert (dome.goto("100", None, MANNER, as_json=True), said()["ok"]) == (0, True)
+            assert (dome.status(MANNER, as_json=True), said()["azim"]) == (0, pytest.approx(100.0, abs=1.0))
+            assert dome.open_dome(None, MANNER, as_json=True) == 1
             assert "override" in said()["reason"]
-            assert (dome.stop(MANNER), said()["ok"]) == (0, True)
+            assert (dome.stop(MANNER, as_json=True), said()["ok"]) == (0, True)
         with open_observatory() as observatory:
             rows = {entry.who for entry in observatory.journal.newest(50) if entry.what.startswith("dome")}
-        assert rows == {f"{dome.operator()} over HTTP"}
+        assert rows == {f"{dome_access.operator()} over HTTP"}
 
     def test_second_owner_is_refused_but_may_close_and_stop(self, station, said):
         lock_file(station.observatory.database, "desk").with_suffix(".json").unlink()  # as if its port had been taken
-        assert dome.goto("100", MANNER) == 1
+        assert dome.goto("100", None, MANNER, as_json=True) == 1
         assert "Another Cupola commands the dome" in said()["reason"]
-        assert (dome.close_dome(MANNER), said()["ok"]) == (0, True)
-        assert (dome.stop(MANNER), said()["ok"]) == (0, True)
+        assert (dome.close_dome(MANNER, as_json=True), said()["ok"]) == (0, True)
+        assert (dome.stop(MANNER, as_json=True), said()["ok"]) == (0, True)
 
     @pytest.mark.parametrize("left_behind", [absent(), answering(HTML)], ids=["nobody", "another program"])
     def test_address_that_a_killed_owner_left_behind_is_passed_over(self, settings, said, left_behind):
         with left_behind as address:
             write_address(address)
-            assert (dome.goto("95", MANNER), said()["ok"]) == (0, True)
+            assert (dome.goto("95", None, MANNER, as_json=True), said()["ok"]) == (0, True)
 
     def test_owner_that_hangs_gets_a_sentence_and_stop_goes_past_it(self, settings, said, monkeypatch):
-        monkeypatch.setattr(dome, "_ANSWER_S", 0.3)
+        monkeypatch.setattr(dome_access, "_ANSWER_S", 0.3)
         with answering(None) as address:
             write_address(address)
-            assert dome.goto("95", replace(MANNER, timeout_s=0.1)) == 1
+            assert dome.goto("95", None, replace(MANNER, timeout_s=0.1), as_json=True) == 1
             assert f"does not answer at {address}" in said()["reason"]
-            assert (dome.stop(replace(MANNER, timeout_s=0.1)), said()["ok"]) == (0, True)
+            assert (dome.stop(replace(MANNER, timeout_s=0.1), as_json=True), said()["ok"]) == (0, True)
 
     def test_many_at_once_are_all_answered(self, station):
         with ThreadPoolExecutor(8) as threads:
-            codes = list(threads.map(lambda _: dome.status(MANNER), range(16)))
+            codes = list(threads.map(lambda _: dome.status(MANNER, as_json=True), range(16)))
         assert codes == [0] * 16
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 import socket
 import sys
 import threading
@@ -17,12 +15,15 @@ from app.devices import discovery
 from app.devices.discovery import devices_of, discover
 from app.devices.dome import AlpacaDome
 from app.devices.mount import AlpacaMount
+from app.devices.refusals import DeviceNotConnected
 from app.devices.safety import AlpacaSafety
 from app.devices.transport import Wire
 from app.devices.weather import AlpacaWeather
 from app.model.clock import SystemClock
 from app.model.dome import (
     ClosedBy,
+    DeviceBusy,
+    DeviceNonsense,
     DeviceNotSupported,
     DeviceRefused,
     DeviceUnreachable,
@@ -37,89 +38,10 @@ from app.services import dome as dome_module
 from app.services.dome import DomeService
 from app.services.service_loop import ServiceLoop
 from tests.conditions import FixedConditions
+from tests.raw_server import http, raw_server, reply
 from tests.simulated import simulator
 
 LIMIT_S = 10.0
-
-
-def reply(value=None, number=0, message="", **more):
-    """An Alpaca reply as JSON."""
-    return json.dumps({"Value": value, "ErrorNumber": number, "ErrorMessage": message, **more})
-
-
-def http(body, status="200 OK"):
-    """A whole HTTP response."""
-    body = body.encode()
-    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-@contextmanager
-def raw_server(*answers):
-    """A server that answers the connections' requests in order, in bytes; the address, and the requests it got.
-
-    An answer is bytes; a pair of bytes and a pause sends one byte at a time; None closes the connection; a function
-    takes the connection.
-    """
-    requests, stop = [], threading.Event()
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(0.05)
-    rest = list(answers)
-
-    def serve():
-        while not stop.is_set():
-            try:
-                connection, _ = listener.accept()
-            except TimeoutError:
-                continue
-            except OSError:
-                return
-            with connection:
-                answer_all(connection)
-
-    def whole_request(connection):
-        request = b""
-        while not stop.is_set():
-            try:
-                piece = connection.recv(4096)
-            except TimeoutError:
-                continue
-            except OSError:
-                return None
-            if not piece:
-                return None
-            request += piece
-            head, end, form = request.partition(b"\r\n\r\n")
-            length = re.search(rb"Content-Length: (\d+)", head)
-            if end and len(form) >= int(length[1] if length else 0):
-                return request
-        return None
-
-    def answer_all(connection):
-        connection.settimeout(0.05)
-        while request := whole_request(connection):
-            requests.append(request.decode())
-            answer = rest.pop(0) if len(rest) > 1 else rest[0]
-            if answer is None:
-                return
-            pieces, pause_s = (
-                ([answer], 0.0) if isinstance(answer, bytes) else ([bytes([b]) for b in answer[0]], answer[1])
-            )
-            for piece in pieces:
-                try:
-                    connection.sendall(piece)
-                except OSError:
-                    return
-                if pause_s and stop.wait(pause_s):
-                    return
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{listener.getsockname()[1]}", requests
-    finally:
-        stop.set()
-        thread.join(LIMIT_S)
-        listener.close()
 
 
 @contextmanager
@@ -149,9 +71,14 @@ class TestWire:
             (http('{"error": 1}', "422 Unprocessable"), DeviceRefused, "HTTP 422"),
             (http("<html>oops</html>", "500 Internal Server Error"), DeviceRefused, "HTTP 500"),
             (http(reply(None, 0x400, "no such")), DeviceNotSupported, "no such part .no such"),
-            (http(reply(None, 0x407, "not connected")), DeviceRefused, "error 0x407 .not connected"),
+            (http(reply(None, 0x407, "not connected")), DeviceNotConnected, "error 0x407 .not connected"),
+            (http(reply(None, -2147220480, "no such")), DeviceNotSupported, "no such part .no such"),
+            (http(reply(None, 0x400, "no such"), "500 Internal Server Error"), DeviceNotSupported, "no such part"),
+            (http(reply(None, 0x7DA, "moving")), DeviceBusy, "busy, error 0x7DA .moving"),
+            (http(reply(None, 0x500, "I am BUSY")), DeviceBusy, "busy, error 0x500 .I am BUSY"),
+            (http(reply(98.0), "500 Internal Server Error"), DeviceRefused, "HTTP 500"),
             (http(reply(None, -2147220991)), DeviceRefused, "error 0x80040"),
-            (http(reply(None)), DeviceRefused, "'None' is nonsense"),
+            (http(reply(None)), DeviceNonsense, "'None' is nonsense"),
         ],
     )
     def test_a_bad_answer_is_one_sentence(self, answer, error, match):
@@ -159,18 +86,21 @@ class TestWire:
             with pytest.raises(error, match=match) as caught:
                 wire.get("azimuth")
             assert type(caught.value) is error
-            assert str(caught.value).startswith(f"Dome 0 at {wire.server}, azimuth: ")
+            assert str(caught.value).startswith(f"Dome 0 at {wire.address.place[0]}, azimuth: ")
 
     @pytest.mark.parametrize("body", ["NaN", "Infinity", '"12,5"', "true", "[]", "1e999"])
     def test_a_value_that_is_no_number_is_nonsense(self, body):
         answer = http(f'{{"Value": {body}, "ErrorNumber": 0}}')
-        with wired(answer) as (wire, _), pytest.raises(DeviceRefused, match="is nonsense"):
-            wire.number("azimuth", wire.get("azimuth"))
+        with (
+            wired(http("no", "404 Not Found"), answer) as (wire, _),
+            pytest.raises(DeviceNonsense, match="is nonsense"),
+        ):
+            wire.values(["azimuth"]).number("azimuth")
 
     @pytest.mark.parametrize("value", [1, 0, "true", None])
     def test_a_value_that_is_no_boolean_is_nonsense(self, value):
-        with pytest.raises(DeviceRefused, match="is nonsense"):
-            Wire("127.0.0.1:1", "dome", 0).flag("slewing", value)
+        with wired(http(reply(value))) as (wire, _), pytest.raises(DeviceNonsense, match="is nonsense"):
+            wire.flag("slewing")
 
     @pytest.mark.parametrize("verb", ["get", "put"])
     def test_a_reply_that_trickles_is_given_up_in_time(self, verb):
@@ -255,7 +185,7 @@ class TestDome:
         state = [{"Name": key, "Value": one} for key, one in {**good, name: value}.items()]
         with raw_server(http(reply(state))) as (server, _):
             dome = AlpacaDome(server, 0)
-            with pytest.raises(DeviceRefused, match=f"{name.lower()}: '{value}' is nonsense"):
+            with pytest.raises(DeviceNonsense, match=f"{name.lower()}: '{value}' is nonsense"):
                 dome.read()
             dome.close()
 
@@ -497,7 +427,13 @@ def test_stop_is_on_the_wire_at_once_though_the_server_hangs(monkeypatch, capsys
 
 def test_asyncio_is_not_needed_for_stop(observatory):
     service = DomeService(
-        lambda: AlpacaDome(observatory.server, 0), Dome(), lambda *_: None, SystemClock(), FixedConditions(), server="", is_ours=True
+        lambda: AlpacaDome(observatory.server, 0),
+        Dome(),
+        lambda *_: None,
+        SystemClock(),
+        FixedConditions(),
+        server="",
+        is_ours=True,
     )
     service.stop("ada").result(LIMIT_S)
     assert observatory.requests()[-1]["path"].endswith("/abortslew")

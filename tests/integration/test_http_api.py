@@ -112,7 +112,9 @@ class Served:
 
     def another(self, port: int) -> HttpFrontDesk:
         """A second front desk, of a program that has no dome."""
-        return HttpFrontDesk(create_api(self.front_desk, WorkOrders(self.database), None, CLOCK, "0.1.0"), port)
+        return HttpFrontDesk(
+            create_api(self.front_desk, WorkOrders(self.database), None, CLOCK, "0.1.0", lambda: None), port
+        )
 
     @property
     def journal(self) -> list[tuple[str, str]]:
@@ -126,7 +128,7 @@ def opened(folder: Path) -> Iterator[Served]:
     desk = FrontDesk(orders, Batches(database), Journal(database), Site(), CLOCK)
     dome, loop = Dome(), ServiceLoop()
     loop.start()
-    http = HttpFrontDesk(create_api(desk, orders, dome, CLOCK, "0.1.0"), 0)
+    http = HttpFrontDesk(create_api(desk, orders, dome, CLOCK, "0.1.0", lambda: None), 0)
     loop.submit(http.start()).result(5.0)
     served = Served(database, loop, http, dome, desk)
     with served.client:
@@ -540,19 +542,6 @@ class TestServer:
             served.loop.submit(served.http.stop()).result(5.0)
             assert time.monotonic() - began < 1.5
         socket.create_server(("127.0.0.1", served.http.port)).close()
-
-    def test_without_a_dome_its_addresses_say_so(self, served):
-        http = served.another(0)
-        served.loop.submit(http.start()).result(5.0)
-        try:
-            for answer in (
-                httpx.get(f"{http.address}/dome/DomeStatus", trust_env=False),
-                httpx.put(f"{http.address}/dome/CloseDome", trust_env=False),
-            ):
-                assert (answer.status_code, answer.json()["ok"]) == (409, False)
-                assert "does not own the dome" in answer.json()["reason"]
-        finally:
-            served.loop.submit(http.stop()).result(5.0)
 
     def test_bug_is_logged_whole_and_answered_with_a_sentence(self, served, caplog):
         served.dome.refusal = RuntimeError("a bug")
