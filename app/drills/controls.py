@@ -60,7 +60,6 @@ class Truth:
 class Command:
     """One PUT that reached the simulated dome: its member in lower case, and the monotonic time, seconds."""
 
-    number: int
     member: str
     at_s: float
 
@@ -130,7 +129,7 @@ class Controls:
             kind, _, member = request["path"].lower().removeprefix("/api/v1/").partition("/")
             member = member.partition("/")[2]
             if request["method"] == "PUT" and kind == "dome" and member not in ("connect", "connected"):
-                found.append(Command(int(request["number"]), member, float(request["at_s"])))
+                found.append(Command(member, float(request["at_s"])))
         return found
 
     def _require_ours(self) -> None:

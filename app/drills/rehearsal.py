@@ -16,7 +16,7 @@ import tomlkit
 from app.bootstrap.observatory import SETTINGS_VARIABLE, Observatory, open_observatory
 from app.drills import scripts
 from app.drills.report import DrillReport, Limits, Outcome, reported
-from app.drills.stage import Scene, StationStage, station_stage
+from app.drills.station import Scene, StationStage, station_stage
 from app.drills.window import window_frozen, window_killed, window_stage
 from app.model.errors import ObservatoryError
 from app.model.settings import Mail

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -14,146 +14,22 @@ from typing import Any, Self
 
 from app.bootstrap.observatory import Observatory
 from app.drills.controls import DrillFailed
+from app.drills.mischief import FINE, MISCHIEF, NOTHING, RETRY_S, WEATHER, Mischief
+from app.drills.usage import SAMPLE_S, Sample, Use
 from app.drills.window import WindowStage, window_stage
 from app.model.errors import ObservatoryError
 from app.model.reading import FRESH_S
 
 #: Memory, threads and files are not judged before: caches fill, lanes begin.
 WARM_UP_S = 300.0
-#: How much memory may differ from that after the warm-up, and how many threads or files more there may be at rest.
-_MEMORY_PART, _SPARE = 0.05, 2
-_SAMPLE_S, _LOOK_S = 5.0, 0.25
+_LOOK_S = 0.25
 #: CloseShutter leaves within 5 s, the shutter needs 2 s at the stage's pace, and the truth is looked at so often.
 _CLOSED_S = 8.0
-#: The guard may just have begun the longest wait between two tries.
-_RETRY_S = 11.0
 #: A closed word may be as old as a fresh reading and a poll.
 _SHOWN_S = FRESH_S + 2.0
 #: Everything works again so long after the last fault.
 _CALM_S = 60.0
 _MOST_BROKEN = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Mischief:
-    """One fault of the server or of the dome.
-
-    Attributes
-    ----------
-    faults, lies, state : mapping
-        What the simulator is told.
-    restarts : bool
-        Whether the drivers begin anew, and are not connected.
-    delay_s : float
-        How much longer than `_CLOSED_S` a close may take under it.
-    lasts_s : float or None
-        The close is possible only when it is over; None when it is possible under it.
-    """
-
-    name: str
-    faults: Mapping[str, Any] = field(default_factory=dict)
-    lies: Mapping[str, Any] = field(default_factory=dict)
-    state: Mapping[str, Any] = field(default_factory=dict)
-    restarts: bool = False
-    delay_s: float = 0.0
-    lasts_s: float | None = None
-
-
-#: Sensors that are silent for so long count as unsafe; one look of the guard more.
-_SILENT_S = 7.0
-_SENSORS = ("safetymonitor", "observingconditions")
-MISCHIEF: tuple[Mischief, ...] = (
-    Mischief("nothing"),
-    Mischief("dome drops", {"members": ["dome"], "drop": True}, delay_s=_RETRY_S),
-    Mischief("dome hangs", {"members": ["dome"], "hang_s": 30.0}, delay_s=_RETRY_S),
-    Mischief("dome 500", {"members": ["dome"], "status": 500}, delay_s=_RETRY_S),
-    Mischief("dome HTML", {"members": ["dome"], "html": True}, delay_s=_RETRY_S),
-    Mischief("dome null", {"members": ["dome"], "value": "null"}, delay_s=_RETRY_S),
-    Mischief("dome NaN", {"members": ["dome"], "value": "nan"}, delay_s=_RETRY_S),
-    Mischief("dome cut", {"members": ["dome"], "cut": True}, delay_s=_RETRY_S),
-    Mischief("dome trickles", {"members": ["dome"], "trickle_s": 1.0}, delay_s=_RETRY_S),
-    Mischief("dome empty", {"members": ["dome"], "empty": True}, delay_s=_RETRY_S),
-    Mischief("dome wrong echo", {"members": ["dome"], "wrong_echo": True}, delay_s=_RETRY_S),
-    Mischief("every other reply drops", {"drop": True, "probability": 0.5}, delay_s=_RETRY_S + _SILENT_S),
-    Mischief("sensors hang", {"members": _SENSORS, "hang_s": 30.0}, delay_s=_SILENT_S),
-    Mischief("sensors NaN", {"members": _SENSORS, "value": "nan"}, delay_s=_SILENT_S),
-    Mischief("sensors drop", {"members": _SENSORS, "drop": True}, delay_s=_SILENT_S),
-    Mischief("busy driver", lies={"busy_while_moving": True}, delay_s=_RETRY_S),
-    Mischief("slewing lingers", lies={"slewing_lingers_s": 10.0}),
-    Mischief("drivers restart", {"requires_connect": True}, restarts=True, delay_s=_RETRY_S),
-    Mischief("server refuses", {"refuse_s": 6.0}, delay_s=_RETRY_S, lasts_s=6.0),
-    Mischief("shutter stuck", state={"shutter_stuck_at": 0.5}, delay_s=_RETRY_S, lasts_s=4.0),
-    Mischief("motor dead", state={"is_motor_dead": True}, delay_s=_RETRY_S, lasts_s=4.0),
-)
-#: What makes the sky, or the mains, unsafe.
-WEATHER: tuple[Mapping[str, Any], ...] = (
-    {"rain_mm_h": 3.0},
-    {"is_safe": False},
-    {"wind_m_s": 30.0},
-    {"humidity_percent": 99.0},
-    {"weather_age_s": 1000.0},
-    {"has_mains": False},
-)
-_FINE: Mapping[str, Any] = {name: None for weather in WEATHER for name in weather}
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What a process used at one moment."""
-
-    at_s: float
-    memory_mb: float
-    threads: int
-    files: int
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What a process used over the soak; floors are of the first and of the last third after the warm-up.
-
-    Attributes
-    ----------
-    drift : float
-        Largest part by which the memory of any minute differed from that after the warm-up.
-    """
-
-    memory_first_mb: float
-    memory_last_mb: float
-    drift: float
-    threads_first: int
-    threads_last: int
-    files_first: int
-    files_last: int
-
-    @classmethod
-    def of(cls, samples: Sequence[Sample]) -> Use:
-        """Of the samples after the warm-up."""
-        third = max(1, len(samples) // 3)
-        minutes = [samples[begin : begin + 12] for begin in range(0, len(samples), 12)]
-        memory = [median(one.memory_mb for one in minute) for minute in minutes]
-        first, last = samples[:third], samples[-third:]
-        return cls(
-            round(memory[0], 1),
-            round(memory[-1], 1),
-            round(max(abs(one - memory[0]) / memory[0] for one in memory), 4),
-            min(one.threads for one in first),
-            min(one.threads for one in last),
-            min(one.files for one in first),
-            min(one.files for one in last),
-        )
-
-    def flaws(self, name: str) -> list[str]:
-        """What grew."""
-        found = []
-        if self.drift > _MEMORY_PART:
-            found.append(f"memory of the {name} drifted by {self.drift:.1%}, limit {_MEMORY_PART:.0%}")
-        for what, first, last in (
-            ("threads", self.threads_first, self.threads_last),
-            ("open files", self.files_first, self.files_last),
-        ):
-            if last > first + _SPARE:
-                found.append(f"{what} of the {name} grew from {first} to {last}")
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +78,7 @@ class Soak:
         lines = [f"soak of {self.seconds / 60.0:.1f} min, seed {self.seed}"]
         lines.append(f"{self.rounds} rounds, {sum(self.faults.values())} faults; unsafe to closed: median {closes}")
         lines += [
-            f"{name}: {use.memory_first_mb} to {use.memory_last_mb} MB (drift {use.drift:.1%}), "
+            f"{name}: {use.memory_mb[0]} to {use.memory_mb[-1]} MB (drift {use.drift:.1%}), "
             f"threads {use.threads_first} to {use.threads_last}, files {use.files_first} to {use.files_last}"
             for name, use in self.use.items()
         ]
@@ -252,7 +128,7 @@ class _Watch:
             try:
                 self._look_at_word()
                 if monotonic() >= self._sample_due_s:
-                    self._sample_due_s += _SAMPLE_S
+                    self._sample_due_s += SAMPLE_S
                     self._sample()
             except OSError as error:
                 self.break_(f"a process is gone ({error})")
@@ -278,11 +154,7 @@ class _Watch:
 
     def _sample(self) -> None:
         for name, pid in self._pids.items():
-            folder = Path(f"/proc/{pid}")
-            status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
-            memory_mb = int(status["VmRSS"].split()[0]) / 1024.0
-            files = len(list((folder / "fd").iterdir()))
-            self._samples[name].append(Sample(monotonic(), memory_mb, int(status["Threads"]), files))
+            self._samples[name].append(Sample.of(pid))
 
 
 def soak(observatory: Observatory, seconds: float, seed: int, tell: Callable[[str], None]) -> Soak:
@@ -302,8 +174,10 @@ def soak(observatory: Observatory, seconds: float, seed: int, tell: Callable[[st
     Raises
     ------
     ObservatoryError
-        The stage cannot be raised.
+        The stage cannot be raised, or the machine does not tell what processes use.
     """
+    if not Path("/proc/self/status").exists():
+        raise ObservatoryError("A soak reads memory, threads and files from /proc: run it on Linux")
     chance, faults, closes_s = Random(seed), Counter[str](), list[float]()  # noqa: S311 - dice, no secret
     with window_stage(observatory) as stage:
         stage.restore()
@@ -315,6 +189,7 @@ def soak(observatory: Observatory, seconds: float, seed: int, tell: Callable[[st
                     closes_s.append(_round(stage, chance, faults))
                 except ObservatoryError as error:
                     watch.break_(str(error))
+                    _recover(stage, watch)
                 rounds += 1
                 if monotonic() - told_s > 60.0:
                     told_s = monotonic()
@@ -342,11 +217,11 @@ def _round(stage: WindowStage, chance: Random, faults: Counter[str]) -> float:
     if second.lasts_s is not None:
         stage.during("Mischief", lambda: True, second.lasts_s)
         _undo(stage, second)
-    limit_s = _CLOSED_S + second.delay_s + (second.lasts_s or 0.0) + (_RETRY_S if first.delay_s else 0.0)
+    limit_s = _CLOSED_S + second.delay_s + (second.lasts_s or 0.0) + (RETRY_S if first.delay_s else 0.0)
     says = f"The shutter closed after {next(iter(weather))} under {second.name!r}, after {first.name!r},"
     closed_s = stage.until(says, lambda: stage.truth().is_closed, limit_s - (monotonic() - unsafe_s))
     _undo(stage, second)
-    stage.controls.change(**_FINE)
+    stage.controls.change(**FINE)
     return closed_s - unsafe_s
 
 
@@ -368,7 +243,8 @@ def _open(stage: WindowStage) -> None:
 
 
 def _do(stage: WindowStage, mischief: Mischief, faults: Counter[str]) -> None:
-    faults[mischief.name] += 1
+    if mischief is not NOTHING:
+        faults[mischief.name] += 1
     if mischief.restarts:
         stage.controls.restart()
     if mischief.lies:
@@ -387,6 +263,16 @@ def _undo(stage: WindowStage, mischief: Mischief) -> None:
     if mischief.state:
         freed = dict.fromkeys(mischief.state)
         stage.controls.change(**freed, **({} if stage.truth().is_closed else {"shutter": "open"}))
+
+
+def _recover(stage: WindowStage, watch: _Watch) -> None:
+    """Have everything mended after a round that failed, so that the next one begins like the others."""
+    try:
+        stage.until("The simulator's return", lambda: _is_there(stage), 15.0)
+        stage.controls.mend()
+        stage.controls.change(**FINE)
+    except ObservatoryError as error:
+        watch.break_(str(error))
 
 
 def _is_there(stage: WindowStage) -> bool:

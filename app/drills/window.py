@@ -18,7 +18,7 @@ from app.bootstrap.program import own_command
 from app.bootstrap.station import owner_address
 from app.drills.controls import Controls, DrillFailed
 from app.drills.report import Outcome
-from app.drills.stage import SCALE, Stage, ask_guard, end_guard, require
+from app.drills.stage import CALM_S, SCALE, Stage, ask_guard, end_guard, require
 from app.model.guard import GuardPhase, GuardPlan, GuardState
 from app.paths import guard_folder, user_data_folder
 from app.sim.place import DOME
@@ -81,7 +81,7 @@ class WindowStage(Stage):
         self.controls.mend()
         if self.process.poll() is not None:
             self.start()
-        self.until("Calm", self._is_calm, 15.0)
+        self.until("Calm", self._is_calm, CALM_S)
 
     def ask(self, method: str, name: str, **query: str) -> dict[str, Any]:
         """Ask the window's front desk; raises `DrillFailed` when it does not answer."""

@@ -165,7 +165,7 @@ class Guard:
                 raise GuardRefused(f"{held.who} holds LOCKOUT already ({held.reason}): they release it first")
             log.warning("LOCKOUT is taken by %s: %s", who, reason)
             self._drop_closing()
-            kept = self._remember(lockout=Lockout(who=who, reason=reason, since=datetime.now(UTC)))
+            kept = self._remember(lockout=Lockout(who=who, reason=reason, since=self._clock.utc()))
         self._be_sure(kept)
 
     def release_lockout(self, who: str, of: str) -> None:
@@ -416,6 +416,7 @@ class Guard:
             safe_for_s=0.0 if self._safe_since_s is None else now_s - self._safe_since_s,
             shutter=sight.word.value,
             failed_closes=0 if closing is None else closing.failures,
+            close_failure="" if self._closing is None else self._closing.failure,
             next_close_s=None if next_s is None else max(0.0, next_s),
             countdown_s=None if self._countdown_until_s is None else max(0.0, self._countdown_until_s - now_s),
             lockout=memory.lockout,
@@ -443,8 +444,6 @@ class Guard:
 
     def _faults(self, sight: Sight) -> Iterable[str]:
         """What is wrong, for the alarms of the window."""
-        if self._closing is not None and self._closing.failure:
-            yield self._closing.failure
         yield from self._eyes.failures()
         yield from (text for text in (self._notes.failure, self._mails.failure, self._flaw) if text)
         for reason in self._reasons:

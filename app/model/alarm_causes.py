@@ -18,6 +18,8 @@ from app.model.wording import age_text, duration_text
 START_S = 10.0
 #: A dome that is not read for longer, seconds, is an alarm.
 DOME_SILENT_S = 10.0
+#: An unsafe sky over an open dome, and the guard's answer to it, are one alarm.
+_UNSAFE = "sky"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,9 @@ class Watched:
 
 def alarms_of(at: Watched) -> dict[str, Cause]:
     """Everything that is wrong now, by key, the most urgent first."""
-    return {**_of_guard(at), **_of_dome(at), **_of_sky(at), **_of_following(at.dome, at.now_s), **_of_log(at.errors)}
+    of_guard = _of_guard(at)
+    of_sky = {} if _UNSAFE in of_guard else _of_sky(at)
+    return {**of_guard, **_of_dome(at), **of_sky, **_of_following(at.dome, at.now_s), **_of_log(at.errors)}
 
 
 def _of_guard(at: Watched) -> dict[str, Cause]:
@@ -72,13 +76,16 @@ def _of_guard(at: Watched) -> dict[str, Cause]:
         why = f": {at.guard.failure}" if at.guard.failure else ""
         return {"guard": Cause(f"The guard {since}{limit}{why}. Nothing closes the dome if this window dies: watch it")}
     sentence = _guard_sentence(state)
-    causes = {f"guard {state.phase}": Cause(sentence)} if sentence else {}
+    key = _UNSAFE if state.phase is GuardPhase.CLOSING else f"guard {state.phase}"
+    causes = {key: Cause(sentence)} if sentence else {}
     for lease in state.leases:
         if lease.is_lost:
-            text = f"The {lease.name} is silent for {age_text(lease.age_s)}, limit {age_text(lease.limit_s)}"
+            program = {"window": "window", "serve": "service without a window"}.get(lease.name, lease.name)
+            text = f"The {program} is silent for {age_text(lease.age_s)}, limit {age_text(lease.limit_s)}"
             causes[f"lease {lease.name}"] = Cause(f"{text}: the guard takes it for dead. Look at that program")
-    for number, fault in enumerate(state.faults):
-        causes[f"guard fault {number}"] = Cause(f"The guard is not whole: {fault}")
+    for fault in state.faults:
+        words = "".join(letter for letter in fault if not letter.isdigit())  # ages and counts change, the fault stays
+        causes[f"guard fault {words}"] = Cause(f"The guard reports a fault: {fault}")
     return causes
 
 
@@ -93,7 +100,8 @@ def _guard_sentence(state: GuardState) -> str:
         case GuardPhase.CLOSING if state.failed_closes:
             tries = "1 try" if state.failed_closes == 1 else f"{state.failed_closes} tries"
             then = "trying again now" if state.next_close_s is None else f"next in {duration_text(state.next_close_s)}"
-            return f"NOT CLOSED after {tries}, {then} ({state.reason}): close it by hand"
+            why = f": {state.close_failure}" if state.close_failure else ""
+            return f"NOT CLOSED after {tries}, {then} ({state.reason}){why}. Close it by hand"
         case GuardPhase.CLOSING:
             return f"The guard closes the dome: {state.reason}"
         case GuardPhase.LOCKOUT if state.reason and state.lockout is not None:
@@ -144,10 +152,11 @@ def _of_sky(at: Watched) -> dict[str, Cause]:
         return {}
     shutter = at.dome.shutter_word(at.now_s)
     if at.verdict.is_safe is False:
-        return {"sky": Cause(f"The sky is unsafe ({at.verdict.decider}) and the shutter is {shutter}: close")}
+        remedy = "see that it does" if shutter is ShutterWord.CLOSING else "close"
+        return {_UNSAFE: Cause(f"The sky is unsafe ({at.verdict.decider}) and the shutter is {shutter}: {remedy}")}
     if at.is_starting:
         return {}
-    return {"sky": Cause(f"Whether the sky is safe is unknown ({at.verdict.decider}), the shutter is {shutter}: close")}
+    return {_UNSAFE: Cause(f"Whether the sky is safe is unknown ({at.verdict.decider}), the shutter is {shutter}: close")}
 
 
 def _of_following(dome: DomeState, now_s: float) -> dict[str, Cause]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from app.model.settings import Device, Dome, Enclosure, Guard, Mail, Site, WeatherLimits
+from app.model.settings import Device, Dome, Enclosure, Guard, Mail, Site, Slaving, WeatherLimits
 
 #: A word of the guard that is older has no worth: it may be dead.
 GUARD_FRESH_S = 3.0
@@ -83,6 +83,8 @@ class GuardState(_Value):
         The word that it reads itself: a `ShutterWord`.
     failed_closes : int
         How many closes in a row came to nothing.
+    close_failure : str
+        Why the last of them did.
     next_close_s : float or None
         Seconds until it tries again.
     countdown_s : float or None
@@ -113,6 +115,7 @@ class GuardState(_Value):
     safe_for_s: float = 0.0
     shutter: str = "unknown"
     failed_closes: int = 0
+    close_failure: str = ""
     next_close_s: float | None = None
     countdown_s: float | None = None
     lockout: Lockout | None = None
@@ -144,6 +147,7 @@ class GuardPlan(_Value):
     site: Site = Site()
     weather_limits: WeatherLimits = WeatherLimits()
     enclosure: Enclosure = Enclosure()
+    slaving: Slaving = Slaving()
     guard: Guard = Guard()
     mail: Mail = Mail()
     night: str = ""

@@ -20,7 +20,7 @@ from app.commands import drill
 from app.drills.controls import Controls, NotOurs
 from app.drills.rehearsal import DRILLS, LEASE_S, play, rehearsal
 from app.drills.report import DrillReport, Limits, Outcome, as_table, reported
-from app.drills.soak import Sample, Use
+from app.drills.usage import Sample, Use
 from app.model.settings import Mail
 from app.sim.place import NIGHT
 from tests.integration.nights import Home

@@ -51,6 +51,13 @@ def looks():
     return Looks()
 
 
+def test_an_unsafe_sky_and_the_guards_answer_to_it_are_one_alarm():
+    closing = guarded(phase=GuardPhase.CLOSING, reason="rain", failed_closes=1, close_failure="it is stuck")
+    found = causes(verdict=UNSAFE, guard=closing)
+    assert set(found) == {"sky"}
+    assert "it is stuck" in found["sky"].sentence
+
+
 def test_an_alarm_stays_when_its_cause_is_gone_until_somebody_acknowledges_it(looks):
     (alarm,) = looks.take(rain=RAIN)
     assert (alarm.is_active, alarm.is_acknowledged, looks.sounds) == (True, False, True)
@@ -211,10 +218,10 @@ def test_a_normal_night_has_no_alarm():
         ({"verdict": UNKNOWN}, "sky", "silent for 72 s"),
         ({"state": dome(ShutterState.CLOSING), "verdict": UNSAFE}, "sky", "the shutter is closing"),
         ({"age_s": 3.1}, "guard", "is silent for 3 s, limit 3 s"),
-        ({"guard": guarded(phase=GuardPhase.CLOSING, reason="rain")}, "guard closing", "closes the dome: rain"),
+        ({"guard": guarded(phase=GuardPhase.CLOSING, reason="rain")}, "sky", "closes the dome: rain"),
         (
             {"guard": guarded(phase=GuardPhase.CLOSING, reason="rain", failed_closes=3, next_close_s=40.0)},
-            "guard closing",
+            "sky",
             "NOT CLOSED after 3 tries, next in 40 s (rain)",
         ),
         (
@@ -231,7 +238,7 @@ def test_a_normal_night_has_no_alarm():
             "guard lockout",
             "but ada has LOCKOUT",
         ),
-        ({"guard": guarded(faults=("the mail is not taken",))}, "guard fault 0", "the mail is not taken"),
+        ({"guard": guarded(faults=("no mail for 5 s",))}, "guard fault no mail for  s", "no mail for 5 s"),
         (
             {"guard": guarded(leases=(LeaseState(name="window", age_s=61.0, limit_s=60.0),))},
             "lease window",
@@ -299,3 +306,18 @@ def test_a_dome_that_its_driver_slaves_is_fine_while_we_do_not():
 def test_errors_in_the_log_want_a_look():
     assert causes(errors=2) == {"log": Cause("2 errors in the log: look with Ctrl+5", Severity.ATTENTION)}
     assert causes(errors=1)["log"].sentence.startswith("1 error in")
+
+
+def test_a_new_fault_of_the_guard_is_not_silenced_by_the_acknowledgement_of_another():
+    mail, disk = "the mail is not taken", "the memory cannot be written"
+    book = AlarmBook()
+    book.take(causes(guard=guarded(faults=(mail,))), NOW_S, AT)
+    book.acknowledge("ada")
+    alarms = book.take(causes(guard=guarded(faults=(disk, mail))), NOW_S + 1.0, AT)
+    assert [alarm.is_acknowledged for alarm in alarms] == [False, True]
+    assert disk in alarms[0].sentence
+
+
+def test_a_fault_whose_age_grows_is_one_alarm():
+    young, old = (causes(guard=guarded(faults=(f"the dome is silent for {age} s",))) for age in (9, 10))
+    assert young.keys() == old.keys()

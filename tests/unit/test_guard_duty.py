@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from app.guard.policy import SeenDome, Sight
 from app.model.dome import ShutterState
 from app.model.guard import GuardPhase, GuardPlan
 from app.model.reading import NEVER_READ, Reading
-from app.model.settings import Device, Dome, Enclosure
+from app.model.settings import Device, Dome, Enclosure, Slaving
 from app.model.settings import Guard as Rules
 from app.model.surroundings import MountSample, Surroundings, Weather
 
@@ -49,7 +50,7 @@ class Scene:
         self.weather, self.is_safe, self.is_parked, self.sun_deg = CALM, True, False, -30.0
         self.told, self.mails, self.kept = [], [], []
         self.closed_contact = None
-        self.failure = ""
+        self.failure, self.has_cover = "", cover
         device = Device(server="127.0.0.1:1")
         self.plan = GuardPlan(
             folder="",
@@ -59,13 +60,20 @@ class Scene:
             night=night,
             guard=rules or Rules(lease_s=60.0, retry_s=10.0, longest_retry_s=60.0, motor_starts_an_hour=20),
         )
+        self.memory = memory or Memory()
+        self.guard = self.new_guard()
+
+    def new_guard(self):
+        """A guard by the plan of the scene."""
         devices = Devices(
             shut=lambda connects: self.tell(f"shut connected={connects}"),
             park_mount=lambda stops: self.tell(f"park stopped={stops}"),
-            close_cover=(lambda: self.tell("cover")) if cover else None,
+            close_cover=(lambda: self.tell("cover")) if self.has_cover else None,
+            turn_dome=lambda azimuth_deg: self.tell(f"turn to {azimuth_deg:g}"),
         )
-        self.guard = Guard(self.plan, self, devices, memory or Memory(), self, self, self, lingers=False)
-        self.guard.renew("window")
+        guard = Guard(self.plan, self, devices, self.memory, self, self, self, lingers=False)
+        guard.renew("window")
+        return guard
 
     # clock, eyes, notes and mails of the guard
     def monotonic(self):
@@ -182,7 +190,7 @@ class TestClose:
         assert len(scene.mails) == 1
         assert "does not close: the dome refused" in scene.mails[0]
         state = scene.look()
-        assert (state.failed_closes, state.faults) == (5, ("the dome refused",))
+        assert (state.failed_closes, state.close_failure, state.faults) == (5, "the dome refused", ())
         scene.shutter = ShutterState.CLOSED
         scene.look()
         assert scene.mails[1:] == ["The dome 127.0.0.1:1/0 is closed at last"]
@@ -195,6 +203,38 @@ class TestClose:
         scene.close_fails()
         assert scene.names.count("cover") == 1
         assert scene.names.count("park stopped=False") == 2
+
+    @pytest.mark.parametrize(
+        ("from_deg", "can_hit_mount", "shutter_azimuth_deg", "turns"),
+        [
+            (270.0, False, None, ["turn to 100"]),
+            (360.0, False, None, ["turn to 190"]),
+            (0.0, False, None, []),  # a calm
+            (None, False, None, []),
+            (270.0, True, None, []),
+            (270.0, None, None, []),
+            (270.0, False, 90.0, []),
+        ],
+    )
+    def test_after_two_failures_the_slit_is_turned_away_from_the_wind(
+        self, from_deg, can_hit_mount, shutter_azimuth_deg, turns
+    ):
+        scene = Scene()
+        scene.plan = scene.plan.model_copy(
+            update={
+                "enclosure": Enclosure(can_hit_mount=can_hit_mount, shutter_azimuth_deg=shutter_azimuth_deg),
+                "slaving": Slaving(azimuth_zero_deg=10.0),
+            }
+        )
+        scene.is_parked = can_hit_mount is not False
+        scene.guard = scene.new_guard()
+        scene.weather = replace(RAIN, wind_direction_deg=from_deg)
+        scene.close_fails()
+        assert not [name for name in scene.names if "turn" in name]
+        scene.close_fails()
+        assert [name for name in scene.names if "turn" in name] == turns
+        scene.guard.take_lockout("Ada", "wheel")
+        assert all(errand.is_given_up for errand in scene.told if "turn" in errand.name)
 
     def test_the_motor_is_not_started_more_often_than_it_bears(self):
         scene = Scene(rules=Rules(retry_s=10.0, longest_retry_s=10.0, motor_starts_an_hour=4))
@@ -220,7 +260,7 @@ class TestClose:
         assert scene.look(after_s - 1.0).failed_closes == 0
         state = scene.look(1.0)
         assert state.failed_closes == 1
-        assert says in state.faults[0]
+        assert says in state.close_failure
 
     def test_a_contact_that_contradicts_the_dome_is_believed_and_given_time(self):
         scene = Scene()
@@ -232,7 +272,7 @@ class TestClose:
         scene.shutter = ShutterState.CLOSED
         assert scene.look().shutter == "NOT CLOSED"
         assert scene.look(9.0).failed_closes == 0
-        assert "the contact of the shutter says not" in scene.look(2.0).faults[0]
+        assert "the contact of the shutter says not" in scene.look(2.0).close_failure
         scene.closed_contact = True
         assert scene.look().shutter == "proven closed"
 
@@ -244,7 +284,7 @@ class TestClose:
         scene.shutter = ShutterState.CLOSING
         scene.look()
         scene.shutter = ShutterState.ERROR
-        assert "stopped on its way" in scene.look().faults[0]
+        assert "stopped on its way" in scene.look().close_failure
 
     def test_a_dome_that_falls_silent_after_it_accepted_is_told_again(self):
         scene = Scene()
@@ -252,14 +292,14 @@ class TestClose:
         scene.look()
         scene.errand("shut").end()
         scene.is_dome_read = False
-        assert "is not read since" in scene.look(10.5).faults[0]
+        assert "is not read since" in scene.look(10.5).close_failure
 
     def test_a_command_that_hangs_is_left_behind(self):
         scene = Scene()
         scene.weather = RAIN
         scene.look()
         first = scene.errand("shut")
-        assert "has not answered" in scene.look(20.5).faults[0]
+        assert "has not answered" in scene.look(20.5).close_failure
         assert first.is_given_up
         scene.look(10.0)
         assert scene.names.count("shut connected=True") == 1
@@ -308,7 +348,7 @@ class TestCollision:
         for _ in range(5):
             scene.errand("park").end("the mount is gone")
             state = scene.look()
-            assert "park it by hand" in state.faults[0]
+            assert "park it by hand" in state.close_failure
             scene.look(state.next_close_s)
         assert not [name for name in scene.names if "shut" in name]
         assert len(scene.mails) == 1
@@ -364,7 +404,8 @@ class TestLockout:
         scene = Scene()
         scene.guard.take_lockout("Ada", "wheel")
         scene.weather = RAIN
-        assert scene.look(10_000.0).phase is GuardPhase.LOCKOUT
+        state = scene.look(10_000.0)
+        assert (state.phase, state.lockout.since) == (GuardPhase.LOCKOUT, scene.at)
         with pytest.raises(GuardRefused, match="held by Ada, not by Bob"):
             scene.guard.release_lockout("Bob", "Bob")
         with pytest.raises(GuardRefused, match="Ada holds LOCKOUT already"):
