@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 orders_app = typer.Typer(help="Work orders: submit, list, show, hold, release, cancel, run.", no_args_is_help=True)
 settings_app = typer.Typer(help="Settings: path, init, show, check.", no_args_is_help=True)
-dome_app = typer.Typer(help="The dome: status, goto, open, close, park, stop.", no_args_is_help=True)
+dome_app = typer.Typer(help="The dome: status, goto, open, close, park, follow, stop.", no_args_is_help=True)
 app.add_typer(dome_app, name="dome")
 app.add_typer(orders_app, name="orders")
 app.add_typer(settings_app, name="settings")
@@ -105,13 +105,22 @@ def simulate(
 @app.command()
 def guard(
     plan: Annotated[Path | None, typer.Option(help="What to guard, as JSON, instead of the settings.")] = None,
+    lockout: Annotated[str | None, typer.Option(help='"NAME: REASON" of who goes into the dome.')] = None,
+    release: Annotated[str | None, typer.Option(help="NAME of who took LOCKOUT, and is out again.")] = None,
     *,
+    status: Annotated[bool, typer.Option("--status", help="Print what the guard on duty says.")] = False,
     json: Json = False,
 ) -> None:
-    """Guard the dome: close it when no one else does."""
+    """Guard the dome: close it when no one else does; or take LOCKOUT, release it, ask the guard that is on duty."""
     from app.commands import guard as command
 
-    raise typer.Exit(command.run(plan, as_json=json))
+    if sum((plan is not None, lockout is not None, release is not None, status)) > 1:
+        raise typer.BadParameter("give one of --plan, --lockout, --release and --status")
+    if lockout is not None:
+        raise typer.Exit(command.lockout(lockout, as_json=json))
+    if release is not None:
+        raise typer.Exit(command.release(release, as_json=json))
+    raise typer.Exit(command.status(as_json=json) if status else command.run(plan, as_json=json))
 
 
 @app.command()
@@ -288,6 +297,19 @@ def dome_park(
     from app.commands import dome
 
     raise typer.Exit(dome.park(_manner(server, device, timeout, no_wait=no_wait), as_json=json))
+
+
+@dome_app.command("follow")
+def dome_follow(
+    on_or_off: Annotated[Literal["on", "off"], typer.Argument(help="Whether the slit follows the telescope.")],
+    *,
+    json: Json = False,
+) -> None:
+    """Have the slit follow the telescope, or not: by the window or `cupola serve`, which go on."""
+    from app.commands import dome
+
+    manner = _manner(None, None, 0.0, no_wait=True)
+    raise typer.Exit(dome.follow(manner, is_on=on_or_off == "on", as_json=json))
 
 
 @dome_app.command("stop")

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: How long a thread that computes may keep the others of this process waiting; Python's own 5 ms add up in a paint.
-SWITCH_S = 0.001
+#: How long a thread that computes may keep the others of this process waiting: each event of Qt's takes the
+#: interpreter's lock anew, so that Python's own 5 ms add up to a STOP that comes seconds late.
+SWITCH_S = 0.0001
 
 #: The observatory is opened after the first paint; a window that is not painted, for it is minimised, waits this long.
 UNSEEN_MS = 2000

@@ -29,11 +29,16 @@ def SetAzim(azim: float | str) -> dict[str, Any]:
 
 def MoveTo(azim: float | str, alt: float | str) -> dict[str, Any]:
     """Turn to an azimuth, then raise the opening to an altitude, degrees; answers as `SetAzim`."""
-    turned = SetAzim(azim)
-    if not turned["ok"]:
-        return turned
-    rise = {"alt": str(alt)}
-    return _done("SetAltitude", rise, lambda: DomeWish(WishKind.ALTITUDE, altitude_deg=parse_altitude_deg(alt)))
+
+    def rise() -> DomeWish:
+        return DomeWish(WishKind.ALTITUDE, altitude_deg=parse_altitude_deg(alt))
+
+    def turn() -> DomeWish:
+        rise()  # both are checked before anything moves
+        return DomeWish(WishKind.GOTO, parse_azimuth_deg(azim))
+
+    turned = _done("SetAzim", {"azim": str(azim)}, turn)
+    return _done("SetAltitude", {"alt": str(alt)}, rise) if turned["ok"] else turned
 
 
 def OpenDome(override: str | None = None) -> dict[str, Any]:

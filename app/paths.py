@@ -1,7 +1,8 @@
-"""The only place that knows where resources and the user's folders lie."""
+"""The only place that knows where resources and the user's folders lie, and how a file for one user is written."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import platformdirs
@@ -53,3 +54,14 @@ def user_data_folder() -> Path:
 def guard_folder() -> Path:
     """Where guards keep their locks, addresses and memories."""
     return user_data_folder() / "guards"
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file whole, for its user alone: beside its place, onto the disk, then renamed; raises `OSError`."""
+    new = file.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    new.replace(file)

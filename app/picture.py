@@ -7,13 +7,11 @@ from PySide6.QtGui import QImage, QPainter
 
 from app.gui import Opening, Session, application_with_theme
 from app.model.batch import ProductKind
-from app.model.dome import DomeWish, WishKind
+from app.model.dome import Phase
 from app.model.errors import ObservatoryError
 from app.model.story import BatchStory
 from app.widgets.control_panel import ControlPanel
 
-#: Where the dome of the pictures turns to.
-TARGET_DEG = 171.0
 PAGES = ("Night", "Orders", "Batches", "Frames", "Log", "Settings", "Help")
 #: Everything has to come within this.
 PATIENCE_S = 60.0
@@ -64,7 +62,7 @@ class _Camera(QObject):
         assert connections is not None  # noqa: S101 - it is connected
         self._panel.window.show_page(self._page)
         connections.batches.story_changed.connect(self._open_stack)
-        connections.dome.ask(DomeWish(WishKind.GOTO, TARGET_DEG))
+        connections.dome.follow(True)  # the beam is near the slit's edge: the dome turns
 
     def _open_stack(self, story: BatchStory) -> None:
         """Show the first stack in Frames, once."""
@@ -73,15 +71,22 @@ class _Camera(QObject):
             self._panel.frames.open(stacks[0])
 
     def _look(self) -> None:
-        connections = self._session.connections
         self._looks += 1
-        self._steady = self._steady + 1 if connections is not None and connections.is_settled() else 0
+        self._steady = self._steady + 1 if self._is_settled() else 0
         if self._steady >= _STEADY_LOOKS:
             self.image = composed(self._panel)
         elif self._looks * _LOOK_MS < PATIENCE_S * 1000.0:
             return
         self._timer.stop()
         self._session.leave()
+
+    def _is_settled(self) -> bool:
+        """Whether everything has come, and the dome turns."""
+        connections = self._session.connections
+        if connections is None or not connections.is_settled():
+            return False
+        move = connections.dome.state_now()[0].move
+        return move is not None and move.phase is Phase.MOVING
 
 
 def composed(panel: ControlPanel) -> QImage:

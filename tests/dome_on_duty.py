@@ -9,8 +9,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.devices.address import Address
 from app.devices.contact import AlpacaContact
 from app.devices.dome import AlpacaDome
+from app.devices.http import TIMEOUT_S
 from app.model.clock import SystemClock
 from app.model.dome import DomeState, DomeWish, Move, Override, ShutterWord, WishKind
 from app.model.settings import Dome, Enclosure, Guard, WeatherLimits
@@ -92,13 +94,21 @@ def on_duty(
     has_contact: bool = False,
     can_hit_mount: bool = False,
     shutter_azimuth_deg: float | None = None,
-    device: int = 0,
+    unique_id: str = "",
+    timeout_s: float = TIMEOUT_S,
     **settings: Any,
 ) -> Iterator[OnDuty]:
     """A dome service that has read the simulated dome, or knows why not.
 
-    `settings` are fields of the dome's; with `can_hit_mount` the mount's contact is read, too.
+    `settings` are fields of the dome's; with `can_hit_mount` the mount's contact is read, too; `timeout_s` is what the
+    dome has for each answer.
     """
+
+    def connect() -> AlpacaDome:
+        client = AlpacaDome(address)
+        client._wire._timeout_s = timeout_s
+        return client
+
     clock, loop, server = SystemClock(), ServiceLoop(), simulator.server
     contacts = {"closed_contact": CLOSED_CONTACT} if has_contact else {}
     contacts |= {"parked_contact": PARKED_CONTACT} if can_hit_mount else {}
@@ -123,9 +133,11 @@ def on_duty(
         clock,
         is_attended=True,
     )
-    dome = Dome(server=server, poll_s=0.1, **{"motion_start_s": 0.6, "motion_end_s": 10.0} | settings)
+    dome = Dome(server=server, **{"motion_start_s": 0.5, "motion_end_s": 10.0} | settings)
+    dome = dome.model_copy(update={"poll_s": 0.04})  # quicker than a person may set it
+    address = Address(server, 0, unique_id, search=lambda: ())
     service = DomeService(
-        lambda: AlpacaDome(server, device),
+        connect,
         dome,
         lambda *_: None,
         clock,

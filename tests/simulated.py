@@ -20,10 +20,11 @@ CHECKOUT = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Simulator:
-    """A running simulator: its address and its control path."""
+    """A running simulator: its address, its control path and its process."""
 
     server: str
     discovery_port: int
+    pid: int
 
     def put(self, path: str, value: Any = None) -> Any:
         """Say something over the control path."""
@@ -36,6 +37,12 @@ class Simulator:
         reply = httpx.get(f"http://{self.server}/simulator/v1/{path}", timeout=5.0, verify=False)
         assert reply.status_code == 200, reply.text
         return reply.json()
+
+    def command(self, member: str, **form: str) -> None:
+        """Tell a device something as another client does, such as ``"dome/0/abortslew"``."""
+        fields = {**form, "ClientID": "1", "ClientTransactionID": "1"}
+        reply = httpx.put(f"http://{self.server}/api/v1/{member}", data=fields, timeout=5.0, verify=False)
+        assert reply.json()["ErrorNumber"] == 0, reply.text
 
     def requests(self, since: int = 0) -> list[dict[str, Any]]:
         """Every device request that arrived after that number."""
@@ -59,7 +66,7 @@ def simulator(scale: float = 1.0, port: int = 0, discovery_port: int = 0, **make
     with subprocess.Popen([sys.executable, "-c", code], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield Simulator(json.loads(process.stdout.readline())["server"], discovery_port)
+            yield Simulator(json.loads(process.stdout.readline())["server"], discovery_port, process.pid)
         finally:
             process.terminate()
             process.wait(10)

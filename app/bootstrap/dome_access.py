@@ -25,6 +25,8 @@ from app.services.dome_answer import DomeAnswer
 from app.services.dome_status import dome_status
 
 _ANSWER_S = 15.0
+#: An owner that has not answered to STOP by then is passed over: `dome_answer.STOP_PATIENCE_S`, and the way.
+_STOP_ANSWER_S = 12.0
 _LARGEST_ANSWER = 100_000
 
 
@@ -111,6 +113,19 @@ def move(
     return _answered(name, query, act, manner, tell)
 
 
+def follow(manner: Manner, *, is_on: bool) -> DomeAnswer:
+    """Have the slit follow the telescope, or not, by the Cupola that stays; expected errors are answers."""
+    query = {"on": str(is_on).lower(), "who": operator()[:100]}
+    try:
+        with open_observatory() as observatory:
+            answer = _by_owner(observatory, manner, "PUT", "Follow", query, "ok")
+    except ObservatoryError as error:
+        return DomeAnswer(False, str(error))
+    if answer is None:
+        return DomeAnswer(False, "No Cupola is on duty that could go on following: open the window, or cupola serve")
+    return DomeAnswer(bool(answer["ok"]), str(answer.get("reason", "")))
+
+
 def _answered(
     name: str,
     query: dict[str, str],
@@ -156,7 +171,8 @@ def _by_owner(
     address = None if _is_other(observatory, manner) else owner_address(observatory.database)
     if address is None:
         return None
-    connection = HTTPConnection(address, timeout=_ANSWER_S + (manner.timeout_s if manner.waits else 0.0))
+    limit_s = _ANSWER_S + (manner.timeout_s if manner.waits else 0.0)
+    connection = HTTPConnection(address, timeout=_STOP_ANSWER_S if name == "Stop" else limit_s)
     try:
         connection.request(method, f"/dome/{name}?{urlencode(query)}")
         answer = json.loads(connection.getresponse().read(_LARGEST_ANSWER))

@@ -23,6 +23,7 @@ from app.bootstrap.night import NIGHT_VARIABLE, clock_of
 from app.bootstrap.program import own_command
 from app.model.clock import Clock
 from app.model.errors import ObservatoryError
+from app.paths import write_private
 from app.sim.place import NIGHT, NONCE_VARIABLE
 
 #: How long it may take to begin.
@@ -156,8 +157,4 @@ def _known(file: Path) -> Simulator | None:
 
 
 def _keep(simulator: Simulator, file: Path) -> None:
-    new = file.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-        json.dump(asdict(simulator), out)
-    new.replace(file)
+    write_private(file, json.dumps(asdict(simulator)))

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import signal
 import subprocess
 import threading
+from pathlib import Path
 
 from app.bootstrap.program import own_command
 from app.guard.__main__ import TAKEN
 from app.model.errors import ObservatoryError
 from app.model.guard import GuardPlan
+from app.paths import write_private
+
+log = logging.getLogger(__name__)
 
 #: How long it may take to begin.
 START_S = 20.0
@@ -33,11 +39,7 @@ def start_guard(plan: GuardPlan) -> None:
     file = plan.runtime_file.with_suffix(".plan.json")
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        new = file.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-            out.write(plan.as_text)
-        new.replace(file)
+        write_private(file, plan.as_text)
     except OSError as error:
         raise ObservatoryError(f"The guard's plan {file} cannot be written ({error.strerror}): allow it") from error
     child = subprocess.Popen(
@@ -61,3 +63,39 @@ def start_guard(plan: GuardPlan) -> None:
         why = "another one guards this dome" if code == TAKEN else "see what its log says"
         raise ObservatoryError(f"The guard did not begin: {why} ({plan.runtime_file.with_suffix('.log')})") from error
     threading.Thread(target=child.wait, name="guard", daemon=True).start()  # no zombie when it ends first
+
+
+def end_hung_guard(plan: GuardPlan) -> None:
+    """Kill the guard of this plan, which is there and says nothing any more: its lock is free then.
+
+    Only a process that is seen to be a guard is killed: the number in its file may be another's by now.
+
+    Raises
+    ------
+    ObservatoryError
+        It hangs, and cannot be ended from here.
+    """
+    try:
+        pid = int(json.loads(plan.runtime_file.read_text(encoding="utf-8"))["pid"])
+    except (OSError, ValueError, KeyError, TypeError):  # none has begun, or it has ended in order
+        return
+    if not _is_guard(pid):
+        return
+    log.error("The guard (process %s) hangs: it is killed, and another is started", pid)
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    except OSError as error:
+        raise ObservatoryError(
+            f"The guard (process {pid}) hangs and cannot be ended ({error.strerror}): end it by hand"
+        ) from error
+
+
+def _is_guard(pid: int) -> bool:
+    """Whether a process is a guard, by its command line; where none can be read it is not believed to be one."""
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return False
+    return any(argument == "guard" or "app.guard" in argument for argument in arguments)

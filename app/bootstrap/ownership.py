@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from filelock import FileLock, Timeout
 
+from app.bootstrap.program import operator
 from app.model.dome import DomeRefused
 from app.model.errors import ObservatoryError
 from app.model.settings import Dome
@@ -40,7 +41,8 @@ class Ownership:
     """
 
     def __init__(self, folder: Path, dome: Dome) -> None:
-        name = dome.place.replace(":", "-").replace("/", "-")
+        place = dome.place.lower().replace("localhost:", "127.0.0.1:")  # one dome, one lock
+        name = place.replace(":", "-").replace("/", "-")
         self._lock = FileLock(folder / f"{name}.lock", timeout=0, thread_local=False)
         self._address = folder / f"{name}.json"
         self._mutex = threading.Lock()
@@ -74,9 +76,18 @@ class Ownership:
     def announce(self, port: int) -> None:
         """Write down at which port of this machine the owner listens."""
         try:
-            self._address.write_text(json.dumps({"port": port, "pid": os.getpid()}), encoding="utf-8")
+            known = {"port": port, "pid": os.getpid(), "who": operator()}
+            self._address.write_text(json.dumps(known), encoding="utf-8")
         except OSError as error:
             log.warning("Nobody can take the dome over: %s cannot be written (%s)", self._address, error.strerror)
+
+    def holder(self) -> str:
+        """Who commands the dome, as its owner wrote it down; empty when nobody did."""
+        try:
+            known = json.loads(self._address.read_text(encoding="utf-8"))
+            return f"{known['who']}'s Cupola (process {int(known['pid'])})"
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
 
     def take_over(self, who: str) -> None:
         """Have the owner hand the dome on, and take it; blocks for some seconds.

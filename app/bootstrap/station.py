@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from app import __version__
 from app.bootstrap.devices import Devices, devices_of
-from app.bootstrap.guarding import start_guard
+from app.bootstrap.guarding import end_hung_guard, start_guard
 from app.bootstrap.observatory import Observatory, lock_file
 from app.bootstrap.ownership import Ownership
 from app.devices.address import Address
@@ -27,6 +27,7 @@ from app.devices.dome import AlpacaDome
 from app.devices.mount import AlpacaMount
 from app.devices.safety import AlpacaSafety
 from app.devices.weather import AlpacaWeather
+from app.model.clock import Clock
 from app.model.errors import ObservatoryError
 from app.model.guard import GuardPlan
 from app.model.ports import DomeClient
@@ -40,6 +41,7 @@ from app.services.following import Following
 from app.services.front_desk import FrontDesk
 from app.services.guard_watch import GuardWatch
 from app.services.http_api import create_api
+from app.services.http_duties import duty_addresses
 from app.services.http_server import HttpFrontDesk
 from app.services.service_loop import ServiceLoop
 from app.services.surroundings import SurroundingsService
@@ -51,6 +53,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _CLOSE_S = 8.0
+#: Between two looks at who commands the dome.
+_NAMES_OWNER_S = 1.0
 
 
 def free_bytes(folder: Path) -> int | None:
@@ -103,6 +107,13 @@ class Station:
         """Whether this process alone commands the dome."""
         return self.ownership.is_ours
 
+    @property
+    def is_read(self) -> bool:
+        """Whether dome, guard, mount and sky were all heard of; for pictures."""
+        around, now_s = self.surroundings.state, self.observatory.clock.monotonic()
+        heard = (around.mount, around.is_safe, around.weather, around.closed_contact, self.guard.state)
+        return None not in [reading.read_s for reading in heard] and self.dome.state.is_connected(now_s)
+
     def take_over(self, who: str) -> None:
         """Command the dome from here on; blocks for some seconds, raises `DomeRefused` when the other keeps it."""
         self.ownership.take_over(who)
@@ -120,6 +131,7 @@ def open_station(
     serves_http: bool = True,
     is_guarded: bool = True,
     is_attended: bool = True,
+    guard_of: Callable[[GuardPlan, Clock], GuardWatch] | None = None,
 ) -> Iterator[Station]:
     """Go on duty; everything is closed again in the opposite order, and no device is commanded by that.
 
@@ -137,6 +149,8 @@ def open_station(
         Whether a guard is started when there is none, and again when it dies.
     is_attended : bool
         Whether an operator is there.
+    guard_of : callable, optional
+        Makes the watch over another guard than one of a process of its own; for pictures.
 
     Raises
     ------
@@ -154,8 +168,11 @@ def open_station(
         ownership = Ownership(user_data_folder() / "domes", devices.dome)
         stack.callback(ownership.release)
         surroundings = _surroundings(observatory, devices)
-        plan = _guard_plan(observatory, devices)
-        guard = GuardWatch(plan, lambda: start_guard(plan) if is_guarded else None, observatory.clock)
+        plan = guard_plan(observatory, devices)
+        if guard_of is None:
+            guard = _guard_watch(plan, observatory.clock, is_guarded=is_guarded)
+        else:
+            guard = guard_of(plan, observatory.clock)
         settings = observatory.settings
         conditions = Conditions(
             lambda: surroundings.state,
@@ -169,8 +186,9 @@ def open_station(
             devices.sky_clock,
             is_attended=is_attended,
         )
+        connect, place = stack.enter_context(_dome_clients(devices.dome))
         dome = DomeService(
-            stack.enter_context(_dome_clients(devices.dome)),
+            connect,
             devices.dome,
             observatory.journal.record,
             observatory.clock,
@@ -178,6 +196,7 @@ def open_station(
             server=devices.dome.place,
             is_ours=devices.is_ours,
             is_owner=ownership.is_ours,
+            place=place,
         )
         following = Following(
             dome,
@@ -196,11 +215,13 @@ def open_station(
             loop.submit(_keep_lease(guard))
         loop.submit(dome.run())
         stack.callback(lambda: loop.submit(dome.shut_down()).result(_CLOSE_S))
+        loop.submit(_name_owner(dome, ownership))
         loop.submit(surroundings.run())
         stack.callback(lambda: loop.submit(surroundings.shut_down()).result(_CLOSE_S))
         http, http_failure = None, None
         if serves_http:
             api = create_api(front_desk, observatory.orders, dome, observatory.clock, __version__, ownership.release)
+            api.include_router(duty_addresses(following, guard, observatory.clock))
             http, http_failure = _open_desk(stack, observatory, api, loop, port)
             if http is not None and ownership.is_ours:
                 _announce(observatory, ownership, http)
@@ -245,7 +266,7 @@ def _surroundings(observatory: Observatory, devices: Devices) -> SurroundingsSer
     )
 
 
-def _guard_plan(observatory: Observatory, devices: Devices) -> GuardPlan:
+def guard_plan(observatory: Observatory, devices: Devices) -> GuardPlan:
     """What a guard of these devices has to know."""
     settings = observatory.settings
     return GuardPlan(
@@ -258,10 +279,18 @@ def _guard_plan(observatory: Observatory, devices: Devices) -> GuardPlan:
         site=devices.site,
         weather_limits=settings.weather_limits,
         enclosure=devices.enclosure,
+        slaving=devices.slaving,
         guard=settings.guard,
         mail=settings.mail,
         night=devices.night,
     )
+
+
+def _guard_watch(plan: GuardPlan, clock: Clock, *, is_guarded: bool) -> GuardWatch:
+    """The watch over the guard's process; one that is not ours to start is not ours to end."""
+    if not is_guarded:
+        return GuardWatch(plan, lambda: None, clock)
+    return GuardWatch(plan, lambda: start_guard(plan), clock, end_hung=lambda: end_hung_guard(plan))
 
 
 async def _keep_lease(guard: GuardWatch) -> None:
@@ -269,6 +298,16 @@ async def _keep_lease(guard: GuardWatch) -> None:
     while True:
         guard.tick("serve")
         await asyncio.sleep(0.5)
+
+
+async def _name_owner(dome: DomeService, ownership: Ownership) -> None:
+    """While another commands the dome, say who."""
+    while True:
+        if not ownership.is_ours:
+            holder = await asyncio.to_thread(ownership.holder)
+            if not ownership.is_ours and (dome.state.is_owner or holder != dome.state.owner):
+                dome.set_owner(False, holder)
+        await asyncio.sleep(_NAMES_OWNER_S)
 
 
 async def _set_owner(dome: DomeService, is_owner: bool) -> None:
@@ -329,18 +368,19 @@ def _client(kind: Callable[[Address], T], device: Device) -> Callable[[], T]:
 
 
 @contextmanager
-def _dome_clients(dome: Dome) -> Iterator[Callable[[], DomeClient]]:
-    """Makes clients of the dome: over Alpaca, or of an ASCOM driver of this machine, which they share."""
+def _dome_clients(dome: Dome) -> Iterator[tuple[Callable[[], DomeClient], Callable[[], str]]]:
+    """Makes clients of the dome, and says where it is: over Alpaca, or an ASCOM driver of this machine, which they share."""
     if not dome.progid:
-        yield _client(AlpacaDome, dome)
+        address = Address(dome.server or "", dome.device, dome.unique_id)
+        yield lambda: AlpacaDome(address), lambda: str(address)
         return
     driver = AscomDriver(dome.progid)
     try:
-        yield lambda: AscomDome(driver)
+        yield lambda: AscomDome(driver), lambda: dome.progid
     finally:
         driver.close()
 
 
 def _contact(contact: Contact) -> Callable[[], AlpacaContact]:
-    server = contact.server or ""
-    return lambda: AlpacaContact(server, contact.device, contact.contact, is_inverted=contact.is_inverted)
+    address = Address(contact.server or "", contact.device, contact.unique_id)
+    return lambda: AlpacaContact(address, contact=contact.contact, is_inverted=contact.is_inverted)

@@ -175,6 +175,7 @@ def free_disk(folder: Path, least_gb: float = LEAST_FREE_GB) -> Finding:
 def _observatory() -> dict[str, Probe]:
     """Probes of what the settings name; of the settings alone when they cannot be read."""
     from app.bootstrap.observatory import database_url, repository_of, settings_file, settings_of
+    from app.commands.doctor_dome import probes_of
 
     def settings() -> Finding:
         settings_of(settings_file())
@@ -189,6 +190,7 @@ def _observatory() -> dict[str, Probe]:
         "Settings": settings,
         "Database and mail": lambda: _database(database_url(values)),
         "Disk": lambda: free_disk(repository_of(values)),
+        **probes_of(values),
     }
 
 

@@ -21,14 +21,19 @@ def status(manner: Manner, *, as_json: bool) -> int:
 
 def goto(azimuth: str, altitude: str | None, manner: Manner, *, as_json: bool) -> int:
     """Turn to an azimuth in degrees, and raise the opening to an altitude where one is given."""
-    query = {"azim": azimuth}
-    turned = dome_access.move(
-        "SetAzim", query, lambda: DomeWish(WishKind.GOTO, parse_azimuth_deg(azimuth)), manner, say
-    )
-    if altitude is None or not turned.is_ok:
-        return _give(turned, as_json=as_json)
-    rise = lambda: DomeWish(WishKind.ALTITUDE, altitude_deg=parse_altitude_deg(altitude))  # noqa: E731
-    return _give(dome_access.move("SetAltitude", {"alt": altitude}, rise, manner, say), as_json=as_json)
+
+    def rise() -> DomeWish:
+        return DomeWish(WishKind.ALTITUDE, altitude_deg=parse_altitude_deg(altitude))
+
+    def turn() -> DomeWish:
+        if altitude is not None:
+            rise()  # both are checked before anything moves
+        return DomeWish(WishKind.GOTO, parse_azimuth_deg(azimuth))
+
+    answer = dome_access.move("SetAzim", {"azim": azimuth}, turn, manner, say)
+    if altitude is not None and answer.is_ok:
+        answer = dome_access.move("SetAltitude", {"alt": altitude}, rise, manner, say)
+    return _give(answer, as_json=as_json)
 
 
 def open_dome(override: str | None, manner: Manner, *, as_json: bool) -> int:
@@ -46,6 +51,11 @@ def close_dome(manner: Manner, *, as_json: bool) -> int:
 def park(manner: Manner, *, as_json: bool) -> int:
     """Turn to the park position."""
     return _give(dome_access.move("ParkPosition", {}, lambda: DomeWish(WishKind.PARK), manner, say), as_json=as_json)
+
+
+def follow(manner: Manner, *, is_on: bool, as_json: bool) -> int:
+    """Have the slit follow the telescope, or not."""
+    return _give(dome_access.follow(manner, is_on=is_on), as_json=as_json)
 
 
 def stop(manner: Manner, *, as_json: bool) -> int:

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
@@ -20,19 +22,25 @@ from app.bootstrap.night import NIGHT_VARIABLE, begin_picture
 from app.bootstrap.observatory import SETTINGS_VARIABLE, open_observatory
 from app.commands import demo
 from app.commands.console import BAD_USAGE, DONE, ProgressLine, refuse, say
+from app.model.clock import Clock
 from app.model.errors import ObservatoryError
+from app.model.guard import GuardPlan, GuardState, LeaseState
 from app.model.work_order import Request
 from app.paths import user_data_folder
 from app.sim.place import NIGHT
 
 if TYPE_CHECKING:
     from app.bootstrap.station import Station
+    from app.services.guard_watch import GuardWatch
 
 #: The pictures show this moment.
 MOMENT = NIGHT + timedelta(minutes=37, seconds=12)
 _LEAST_SIZE, _LARGEST_SIZE = (1024, 640), (7680, 4320)
 #: Free disk space that the pictures show: the real one would make each another picture.
 FREE_BYTES = 1_800_000_000_000
+#: The devices have to be read within this.
+PATIENCE_S = 30.0
+_LOOK_S = 0.05
 
 #: What is in the queue of the pictures: name, right ascension and declination in degrees.
 _TARGETS = (
@@ -130,6 +138,34 @@ def _observation(order_id: str, name: str, ra_deg: float, dec_deg: float) -> dic
     }
 
 
+def _guard(plan: GuardPlan, clock: Clock) -> GuardWatch:
+    """A guard on duty, of which there is no process."""
+    from app.services.guard_watch import StillGuard
+
+    lease = LeaseState(name="window", age_s=0.0, limit_s=plan.guard.lease_s)
+    left = plan.guard.reopenings_a_night
+    word = GuardState(
+        server=plan.server,
+        pid=0,
+        is_safe=True,
+        safe_for_s=3600.0,
+        shutter="open",
+        leases=(lease,),
+        reopenings_left=left,
+    )
+    return StillGuard(plan, clock, word)
+
+
+def _wait_until_read(station: Station) -> None:
+    deadline_s, pause = monotonic() + PATIENCE_S, Event()
+    while not station.is_read:
+        if monotonic() > deadline_s:
+            raise ObservatoryError(
+                f"the simulated devices were not read within {PATIENCE_S:g} s: run `cupola window`, and see the log"
+            )
+        pause.wait(_LOOK_S)
+
+
 @contextmanager
 def _station() -> Iterator[Station]:
     """The observatory of the picture, in which time stands still."""
@@ -141,8 +177,9 @@ def _station() -> Iterator[Station]:
     try:
         with (
             open_observatory() as observatory,
-            open_station(observatory, simulated_devices(simulator), port=0) as station,
+            open_station(observatory, simulated_devices(simulator), port=0, guard_of=_guard) as station,
         ):
+            _wait_until_read(station)  # the window looks once in a time that stands
             yield replace(station, takes_orders=False, free_bytes=lambda _: FREE_BYTES)
     finally:
         with suppress(OSError):

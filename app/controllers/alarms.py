@@ -31,6 +31,8 @@ class AlarmsController(QObject):
         Give the newest states; from any thread.
     limits : WeatherLimits
         Of the settings.
+    oldest_data_s : float
+        A weather station whose data are older says nothing.
     clock, sky_clock : Clock
         For ages, and for the times that people read.
     who : str
@@ -48,6 +50,7 @@ class AlarmsController(QObject):
         surroundings: Callable[[], Surroundings],
         guard: Callable[[], Reading[GuardState]],
         limits: WeatherLimits,
+        oldest_data_s: float,
         clock: Clock,
         sky_clock: Clock,
         who: str,
@@ -59,6 +62,7 @@ class AlarmsController(QObject):
         self._surroundings = surroundings
         self._guard = guard
         self._limits = limits
+        self._oldest_data_s = oldest_data_s
         self._clock = clock
         self._sky_clock = sky_clock
         self._who = who
@@ -83,7 +87,7 @@ class AlarmsController(QObject):
     def look(self) -> None:
         """Take everything as it is now."""
         now_s = self._clock.monotonic()
-        verdict = sky_verdict(self._surroundings(), self._limits, now_s)
+        verdict = sky_verdict(self._surroundings(), self._limits, now_s, oldest_data_s=self._oldest_data_s)
         watched = Watched(self._dome(), verdict, self._guard(), self._errors, self._since_s, now_s)
         self._book.take(alarms_of(watched), now_s, self._sky_clock.utc())
         self._tell(now_s)

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from app.controllers.answers import Answers
 from app.model.settings import Settings
 from app.services.alerts import try_account
-from app.services.device_search import at, everywhere, try_device
+from app.services.device_search import at, everywhere, try_contact, try_device
 from app.services.settings_file import save_tables
 from app.store.engine import Database
 
@@ -65,6 +65,9 @@ class DevicesController(QObject):
         others: dict[str, Callable[[], str]] = {
             "mail": lambda: try_account(self._settings.mail),
             "database": self._try_database,
+            "closed": lambda: try_contact(self._settings.enclosure.closed),
+            "mount_parked": lambda: try_contact(self._settings.enclosure.mount_parked),
+            "mains": lambda: try_contact(self._settings.enclosure.mains),
         }
         self._do(kind, others.get(kind, lambda: try_device(kind, server, number)))
 
@@ -85,7 +88,10 @@ class DevicesController(QObject):
         return f"{server} offers {len(devices)} devices"
 
     def _save(self, tables: Mapping[str, Any]) -> str:
-        self.saved.emit(save_tables(self._file, tables))
+        saved = save_tables(self._file, tables)
+        # What is tried out next are the contacts that were saved; the password of the mail account is in no file.
+        self._settings = self._settings.model_copy(update={"enclosure": saved.enclosure})
+        self.saved.emit(saved)
         return f"Saved to {self._file}; it takes effect at the next start"
 
     def _try_database(self) -> str:

@@ -31,7 +31,7 @@ class GuardController(QObject):
     watch : GuardWatch
         Ear and voice of the guard.
     dome : DomeService
-        Holds the override under which the dome is open.
+        Holds the override under which the dome is open, and stops what moves when LOCKOUT is taken.
     loop : ServiceLoop
         Where the dome's service runs.
     journal : Journal
@@ -76,9 +76,11 @@ class GuardController(QObject):
         self._tick()
 
     def take_lockout(self, name: str, reason: str) -> None:
-        """People go into the dome."""
+        """People go into the dome: from now on nothing begins to move, and what moves is stopped."""
         done = f"LOCKOUT by {name}: nothing moves until it is released"
-        self._lockout(self._watch.take_lockout(name, reason), done, "LOCKOUT taken", {"in": name, "reason": reason})
+        taken = self._watch.take_lockout(name, reason)
+        taken.add_done_callback(self._stop_dome)
+        self._lockout(taken, done, "LOCKOUT taken", {"in": name, "reason": reason})
 
     def release_lockout(self, of: str) -> None:
         """They are out again, says the operator."""
@@ -95,6 +97,11 @@ class GuardController(QObject):
         """Tick and show no more; the lease is not ended by this."""
         self._timer.stop()
         self._unsubscribe()
+
+    def _stop_dome(self, taken: Future[GuardState]) -> None:
+        """After the guard took LOCKOUT: before, it would count down and close again. In the thread of its answer."""
+        if not taken.cancelled() and taken.exception() is None:
+            self._dome.stop(self._who)
 
     async def _end_override(self) -> None:
         self._dome.end_override(self._who)

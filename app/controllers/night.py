@@ -33,6 +33,8 @@ class NightController(QObject):
         Gives how many alarms nobody has acknowledged.
     site, limits
         Of the settings.
+    oldest_data_s : float
+        A weather station whose data are older says nothing.
     clock, sky_clock : Clock
         For ages, and of the sky.
     history : iterable of Moment
@@ -50,6 +52,7 @@ class NightController(QObject):
         alarms: Callable[[], int],
         site: Site,
         limits: WeatherLimits,
+        oldest_data_s: float,
         clock: Clock,
         sky_clock: Clock,
         *,
@@ -64,6 +67,7 @@ class NightController(QObject):
         self._alarms = alarms
         self._site = site
         self._limits = limits
+        self._oldest_data_s = oldest_data_s
         self._clock = clock
         self._sky_clock = sky_clock
         self._is_simulated = is_simulated
@@ -76,7 +80,7 @@ class NightController(QObject):
         """Emit everything as it is now."""
         now_s, sky = self._clock.monotonic(), self._sky_clock.utc()
         dome, surroundings = self._dome(), self.surroundings()
-        verdict = sky_verdict(surroundings, self._limits, now_s)
+        verdict = sky_verdict(surroundings, self._limits, now_s, oldest_data_s=self._oldest_data_s)
         values = strip_values(
             dome,
             surroundings,

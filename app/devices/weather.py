@@ -16,6 +16,7 @@ OLDEST_S = 300.0
 _SENSORS = {
     "windspeed": "wind_m_s",
     "windgust": "gust_m_s",
+    "winddirection": "wind_direction_deg",
     "humidity": "humidity_percent",
     "cloudcover": "cloud_percent",
     "rainrate": "rain_mm_h",
@@ -26,6 +27,7 @@ _SENSORS = {
 _LIMITS = {
     "windspeed": (0.0, 200.0),
     "windgust": (0.0, 200.0),
+    "winddirection": (0.0, 360.0),
     "humidity": (0.0, 105.0),  # some sensors read a little more than 100 in fog
     "cloudcover": (0.0, 100.0),
     "rainrate": (0.0, 1000.0),

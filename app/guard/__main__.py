@@ -30,7 +30,7 @@ from app.model.clock import Clock, NightClock, SystemClock
 from app.model.errors import ObservatoryError
 from app.model.guard import GuardPlan
 from app.model.settings import MAIL_PASSWORD_VARIABLE, parse_settings
-from app.paths import guard_folder, user_settings_file
+from app.paths import guard_folder, user_settings_file, write_private
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,11 @@ def run(plan_file: Path | None, *, as_json: bool = True) -> int:
         raise ObservatoryError(f"The guard cannot write in {plan.folder} ({error.strerror}): allow it") from error
     try:
         with _logging(file.with_suffix(".log")):
-            _guard(plan, lingers=plan_file is None, as_json=as_json)
+            try:
+                _guard(plan, lingers=plan_file is None, as_json=as_json)
+            except Exception:
+                log.exception("The guard ends by an error")  # whoever started it reads no stderr
+                raise
     finally:
         lock.release()
     return 0
@@ -151,12 +155,11 @@ def _clock_of(night: str) -> Clock:
 
 
 def _publish(file: Path, runtime: dict[str, object]) -> None:
-    """Write where the guard answers, for its user alone."""
-    new = file.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-        json.dump(runtime, out)
-    new.replace(file)
+    """Write where the guard answers: one that nobody finds keeps another from starting."""
+    try:
+        write_private(file, json.dumps(runtime))
+    except OSError as error:
+        raise ObservatoryError(f"The guard cannot say where it answers: {file}: {error.strerror}; allow it") from error
 
 
 @contextmanager

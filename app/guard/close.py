@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from app.guard.errand import Errand, close_cover, park_mount, shut
+from app.guard.errand import Errand, close_cover, park_mount, shut, turn_dome
 from app.guard.places import Places
 from app.guard.policy import Reason, Sight
+from app.model.angles import wrapped_deg
 from app.model.dome import ShutterState
 from app.model.guard import GuardPlan
 from app.model.settings import Enclosure
+from app.model.surroundings import SKY_FRESH_S
 from app.model.wording import duration_text
 
 log = logging.getLogger(__name__)
@@ -29,11 +31,15 @@ _HOUR_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """How devices are told: to close (connected first, or not), to park (stopped first, or not), to cover the mirror."""
+    """How devices are told: to close (connected first, or not), to park (stopped first, or not), to cover the mirror.
+
+    `turn_dome` takes the azimuth that the dome shall read.
+    """
 
     shut: Callable[[bool], Errand]
     park_mount: Callable[[bool], Errand]
     close_cover: Callable[[], Errand] | None
+    turn_dome: Callable[[float], Errand]
 
 
 def devices_at(places: Places, enclosure: Enclosure) -> Devices:
@@ -42,6 +48,7 @@ def devices_at(places: Places, enclosure: Enclosure) -> Devices:
         shut=lambda connects: shut(places, enclosure, connects=connects),
         park_mount=lambda stops: park_mount(places.mount, stops=stops),
         close_cover=None if places.cover is None else partial(close_cover, places.cover),
+        turn_dome=partial(turn_dome, places),
     )
 
 
@@ -194,9 +201,25 @@ class Closing:
             self._escalate(sight)
 
     def _escalate(self, sight: Sight) -> None:
-        """Save what can be saved: the mount and the mirror."""
+        """Save what can be saved: the mount, the mirror, and the slit's lee."""
         self._beside = [errand for errand in self._beside if errand.ended_s is None]
         if self._plan.mount.server is not None and sight.mount_is_parked is not True:
             self._beside.append(self._devices.park_mount(False))
         if self._devices.close_cover is not None:
             self._beside.append(self._devices.close_cover())
+        if (azimuth_deg := lee_deg(sight, self._plan)) is not None:
+            log.warning("The slit is turned away from the wind, to %.0f°", azimuth_deg)
+            self._beside.append(self._devices.turn_dome(azimuth_deg))
+
+
+def lee_deg(sight: Sight, plan: GuardPlan) -> float | None:
+    """What the dome reads when its slit looks where the wind goes; None when nobody knows, or it must not turn.
+
+    A shutter that has its power at one azimuth stays near it, and a roof that can hit the mount is not turned.
+    """
+    weather = sight.around.weather.fresh_value(sight.now_s, SKY_FRESH_S)
+    if plan.enclosure.can_hit_mount is not False or plan.enclosure.shutter_azimuth_deg is not None or weather is None:
+        return None
+    if not weather.wind_direction_deg:  # by ASCOM's word 0 is a calm, and a wind from the north 360
+        return None
+    return wrapped_deg(weather.wind_direction_deg + 180.0 + plan.slaving.azimuth_zero_deg)

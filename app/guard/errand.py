@@ -14,10 +14,14 @@ from app.devices.cover import AlpacaCover
 from app.devices.dome import AlpacaDome
 from app.devices.mount import AlpacaMount
 from app.guard.places import Places
+from app.model.angles import turn_deg
 from app.model.dome import DeviceError
 from app.model.settings import Enclosure
 
 log = logging.getLogger(__name__)
+
+#: A dome that stands within this of where it is to be turned stays.
+_NEAR_DEG = 30.0
 
 
 class GivenUp(DeviceError):
@@ -122,6 +126,7 @@ def shut(places: Places, enclosure: Enclosure, *, connects: bool) -> Errand:
                     dome.connect()
                 except DeviceError as error:
                     log.info("The dome does not connect before it is closed: %s", error)
+            errand.check()  # of a driver, whose calls are not held: connecting it may take half a minute
             close_shutter(dome, enclosure, errand.pause)
 
     return Errand("close", do)
@@ -153,6 +158,25 @@ def park_mount(place: Address | None, *, stops: bool) -> Errand:
             mount.park()
 
     return Errand("park", do)
+
+
+def turn_dome(places: Places, azimuth_deg: float) -> Errand:
+    """Turn the dome to an azimuth that it reads, if it can turn and does not stand near it."""
+
+    def do(errand: Errand) -> None:
+        with closing(_HeldDome(places.dome, errand) if places.driver is None else places.dome_client()) as dome:
+            if not dome.connect().can_set_azimuth:
+                return
+            sample = dome.read()
+            if sample.azimuth_deg is None or abs(turn_deg(sample.azimuth_deg, azimuth_deg)) <= _NEAR_DEG:
+                return
+            errand.check()
+            if sample.is_slaved:
+                dome.set_slaved(False)
+            errand.check()
+            dome.slew_to_azimuth(azimuth_deg)
+
+    return Errand("turn", do)
 
 
 def close_cover(place: Address) -> Errand:

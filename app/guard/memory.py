@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from contextlib import suppress
 from datetime import datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.model.guard import Lockout
+from app.paths import write_private
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def recall(file: Path, reopenings_a_night: int) -> tuple[Memory, str]:
     except FileNotFoundError:
         return Memory(), ""
     except (OSError, ValidationError) as error:
-        says = f"The guard's memory {file} cannot be read: nobody may be in the dome, and an operator must open it"
+        says = f"The guard's memory {file} cannot be read, LOCKOUT may be lost: see that nobody is in the dome; you open it"
         log.error("%s (%s)", says, error)
         with suppress(OSError):
             file.replace(file.with_suffix(".unreadable"))
@@ -112,14 +112,8 @@ class Keeper:
                 self._changed.notify_all()
 
     def _write(self, memory: Memory) -> str:
-        new = self._file.with_suffix(".new")
         try:
-            new.unlink(missing_ok=True)
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-                out.write(memory.model_dump_json())
-                out.flush()
-                os.fsync(out.fileno())
-            new.replace(self._file)
+            write_private(self._file, memory.model_dump_json())
         except OSError as error:
             log.warning("The guard's memory %s is not written: %s", self._file, error)
             return f"The guard's memory {self._file} cannot be written ({error.strerror}): a restart would forget it"

@@ -156,7 +156,9 @@ def _of_sky(at: Watched) -> dict[str, Cause]:
         return {_UNSAFE: Cause(f"The sky is unsafe ({at.verdict.decider}) and the shutter is {shutter}: {remedy}")}
     if at.is_starting:
         return {}
-    return {_UNSAFE: Cause(f"Whether the sky is safe is unknown ({at.verdict.decider}), the shutter is {shutter}: close")}
+    return {
+        _UNSAFE: Cause(f"Whether the sky is safe is unknown ({at.verdict.decider}), the shutter is {shutter}: close")
+    }
 
 
 def _of_following(dome: DomeState, now_s: float) -> dict[str, Cause]:

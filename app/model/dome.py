@@ -173,6 +173,8 @@ class Move:
         Monotonic time of the wish, seconds.
     reason : str
         Why it failed or was replaced, or a warning; empty when there is nothing to say.
+    answered_s : float or None
+        From the wish to the device's answer, seconds; None while there is none.
     """
 
     number: int
@@ -181,6 +183,7 @@ class Move:
     began_s: float
     phase: Phase = Phase.SENT
     reason: str = ""
+    answered_s: float | None = None
 
     @property
     def is_done(self) -> bool:
@@ -255,6 +258,8 @@ class DomeState:
         The override under which it was opened, until it is closed; its end is an alarm.
     is_owner : bool
         Whether this program alone commands the dome.
+    owner : str
+        Who commands it instead, such as ``"ada's Cupola (process 123)"``; empty when it is not known, or we do.
     is_stopping : bool
         Whether a STOP is not confirmed yet.
     close_again_s : float or None
@@ -283,6 +288,7 @@ class DomeState:
     following: FollowState = NOT_FOLLOWING
     override: ActiveOverride | None = None
     is_owner: bool = True
+    owner: str = ""
     is_stopping: bool = False
     close_again_s: float | None = None
     slit_width_deg: float = 20.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.model.dome import ShutterWord, WishKind
 from app.model.guard import GUARD_FRESH_S, GuardPhase, GuardState
@@ -96,15 +96,15 @@ def interlocks_of(kind: WishKind, at: Situation) -> tuple[Interlock, ...]:
     Parameters
     ----------
     kind : WishKind
-        CLOSE has none but LOCKOUT, and a parked mount where the roof can hit it; turns obey the guard; OPEN obeys
-        everything.
+        CLOSE has none but LOCKOUT, and a parked mount where the roof can hit it, for which nobody can answer; turns
+        obey the guard; OPEN obeys everything.
     at : Situation
         What is known.
     """
     guard = at.guard.fresh_value(at.now_s, GUARD_FRESH_S)
     lockout = _lockout(at.guard.value)
     if kind is WishKind.CLOSE:
-        return (lockout, _parked(at)) if at.enclosure.can_hit_mount else (lockout,)
+        return (lockout, replace(_parked(at), may_be_overridden=False)) if at.enclosure.can_hit_mount else (lockout,)
     if kind is not WishKind.OPEN:
         return (lockout, _not_closing(guard))
     return (

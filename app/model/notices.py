@@ -51,7 +51,9 @@ def notices_of(
         old = f" (the guard is silent for {age_text(age_s)})" if state is None else ""
         text = f"LOCKOUT by {held.who} since {time_text(held.since)}: {held.reason}. Nothing moves, nothing closes; "
         notices["lockout"] = Notice(f"{text}{HARDWARE_STOP}{old}", Severity.ALARM, "Release\u2026")
-    waiting = [alarm for alarm in alarms if not alarm.is_acknowledged]
+    waiting = [
+        alarm for alarm in alarms if not alarm.is_acknowledged and not (_is_told(alarm) and "countdown" in notices)
+    ]
     if waiting:
         first = waiting[0]
         more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
@@ -63,3 +65,8 @@ def notices_of(
         text = f"Override of {covers} by {held_by.name}: {held_by.reason}. {left} left; its end is an alarm, no motion"
         notices["override"] = Notice(text, Severity.ATTENTION, "End override")
     return notices
+
+
+def _is_told(alarm: Alarm) -> bool:
+    """Whether the countdown is its own banner."""
+    return alarm.key == f"guard {GuardPhase.COUNTDOWN}"

@@ -262,8 +262,8 @@ class Guard(_Table):
 class WeatherLimits(_Table):
     """The sky is unsafe beyond these; wind counts as mean of ten minutes, and as gust."""
 
-    wind_m_s: Annotated[float, Field(gt=0.0)] = 12.0
-    gust_m_s: Annotated[float, Field(gt=0.0)] = 15.0
+    wind_m_s: Annotated[float, Field(gt=0.0, le=50.0)] = 12.0
+    gust_m_s: Annotated[float, Field(gt=0.0, le=70.0)] = 15.0
     humidity_percent: Annotated[float, Field(gt=0.0, le=100.0)] = 90.0
     cloud_percent: Annotated[float, Field(ge=0.0, le=100.0)] = 80.0
 

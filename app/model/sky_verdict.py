@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 
 from app.model.reading import Reading
 from app.model.settings import WeatherLimits
@@ -58,9 +57,7 @@ class _Check:
         return f"{self.sensor} {self.value:.1f}{self.unit} {sign} {self.limit:g}"
 
 
-def sky_verdict(
-    surroundings: Surroundings, limits: WeatherLimits, now_s: float, *, oldest_data_s: float = inf
-) -> SkyVerdict:
+def sky_verdict(surroundings: Surroundings, limits: WeatherLimits, now_s: float, *, oldest_data_s: float) -> SkyVerdict:
     """Judge the sky.
 
     Parameters

@@ -161,6 +161,9 @@ def _shutter_sentence(word: ShutterWord, closed_by: ClosedBy | None) -> str:
 
 def _dome(state: DomeState, now_s: float) -> Word:
     reading, moving = state.azimuth_deg, state.is_moving(now_s)
+    if reading.value is None and moving is not None and state.facts is not None and not state.facts.can_set_azimuth:
+        sentence = "By its driver this dome has no azimuth: it opens and closes only"
+        return Word("no azimuth", None, explanation=sentence)
     if reading.value is None:
         return _never(f"The dome's azimuth is unknown: {state.failure or 'it was not asked yet'}")
     text, age_s = azimuth_text(reading.value), reading.age_s(now_s)
@@ -173,12 +176,14 @@ def _dome(state: DomeState, now_s: float) -> Word:
 
 
 def _motion(state: DomeState, moving: bool | None) -> str:
-    """``turning CW`` while the dome turns to a place that is known."""
+    """``turns CW`` while the dome turns to a place that is known."""
     if moving is None:
         return "unknown"
     left_deg = state.remaining_deg()
     if moving and state.is_slewing.value and left_deg:
-        return f"turning {'CW' if left_deg > 0.0 else 'CCW'}"
+        return f"turns {'CW' if left_deg > 0.0 else 'CCW'}"
+    if moving and not state.is_slewing.value:
+        return "shutter moves"
     return "moving" if moving else "still"
 
 
@@ -239,9 +244,9 @@ def guard_word(reading: Reading[GuardState], now_s: float, *, is_simulated: bool
         case GuardPhase.CLOSING:
             return Word("closing", age_s, severity=Severity.ALARM, explanation=f"The guard closes: {state.reason}")
         case GuardPhase.COUNTDOWN:
-            left = f"in {state.countdown_s or 0.0:.0f}\u00a0s"
-            sentence = f"STOP ended a safety close ({state.reason}): the guard closes again {left}"
-            return Word("closes", age_s, severity=Severity.ALARM, detail=left, explanation=sentence)
+            left = f"{state.countdown_s or 0.0:.0f}\u00a0s"
+            sentence = f"STOP ended a safety close ({state.reason}): the guard closes again in {left}"
+            return Word(left, age_s, severity=Severity.ALARM, detail="to close", explanation=sentence)
         case GuardPhase.LOCKOUT:
             held = state.lockout
             why = "" if held is None else f" by {held.who}: {held.reason}"

@@ -51,6 +51,8 @@ class Weather:
 
     Attributes
     ----------
+    wind_direction_deg : float or None
+        Where the wind comes from, north over east; 0 by ASCOM's word when there is no wind.
     wind_mean_m_s : float or None
         Mean of the last ten minutes, or of those that were watched; made by whoever watches.
     age_s : float or None
@@ -64,6 +66,7 @@ class Weather:
     rain_mm_h: float | None = None
     temperature_degc: float | None = None
     dew_point_degc: float | None = None
+    wind_direction_deg: float | None = None
     wind_mean_m_s: float | None = None
     age_s: float | None = None
 

@@ -13,7 +13,9 @@ from app.devices.mount import AlpacaMount
 from app.devices.safety import AlpacaSafety
 from app.devices.transport import Wire
 from app.devices.weather import AlpacaWeather
+from app.model.dome import DeviceError
 from app.model.found_device import FoundDevice
+from app.model.settings import Contact
 from app.model.wording import azimuth_text
 
 #: How long a search waits for answers, seconds.
@@ -48,6 +50,17 @@ def try_device(kind: str, server: str, number: int) -> str:
         It cannot be read, and why.
     """
     return f"{server}/{number}: {_TRIALS[kind](server, number)}"
+
+
+def try_contact(contact: Contact) -> str:
+    """Read a contact once, and say in a sentence what it means; raises `DeviceError` when there is none."""
+    if contact.server is None:
+        raise DeviceError("No contact is saved here: give the server of its switch device, and save it first")
+    with closing(
+        AlpacaContact(contact.server, contact.device, contact.contact, is_inverted=contact.is_inverted)
+    ) as wire:
+        says = "yes" if wire.read() else "no"
+    return f"{contact.server}/{contact.device}: contact {contact.contact} says {says}"
 
 
 def _try_dome(server: str, number: int) -> str:

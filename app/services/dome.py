@@ -101,7 +101,7 @@ class _Command:
 class DomeService:
     """One dome, in the one process that owns it.
 
-    All methods but `stop`, `close_now`, `state` and `subscribe` belong to the thread of the service loop.
+    All methods but `stop`, `state` and `subscribe` belong to the thread of the service loop.
 
     Parameters
     ----------
@@ -121,6 +121,8 @@ class DomeService:
         Whether a nonce proved that it is the simulator that this program started.
     is_owner : bool
         Whether this program alone commands the dome; another may watch, close and stop it.
+    place : callable, optional
+        Where the device is now, as `server`: one that is remembered by its UniqueID may be found elsewhere.
     """
 
     def __init__(
@@ -134,7 +136,9 @@ class DomeService:
         server: str,
         is_ours: bool,
         is_owner: bool = True,
+        place: Callable[[], str] | None = None,
     ) -> None:
+        self._place = place or (lambda: server)
         self._settings = settings
         self._conditions = conditions
         self._journal = DomeJournal(journal, server)
@@ -193,14 +197,12 @@ class DomeService:
         while True:
             self._wake.clear()
             try:
-                facts, sample, asked_s = await self._poll_lane.call(self._read)
+                self._taken(*await self._poll_lane.call(self._read))
             except DeviceError as error:
                 self._failed(str(error))
             except Exception:
                 log.exception("Bug while the dome was read")
                 self._failed("The dome is not read because of a bug, which the log has: restart Cupola")
-            else:
-                self._taken(facts, sample, asked_s)
             self._was_polled.set()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pause_s()):  # wait_for of Python 3.11 may swallow a cancellation
@@ -240,9 +242,8 @@ class DomeService:
         self._loop = self._loop or asyncio.get_running_loop()
         wish, covers = await self._checked(wish)
         self._forget_failed_closes()
-        if wish.kind is WishKind.OPEN:
-            self._open_under(wish.override, covers, who)
-        move, answer = self._issue(wish, who)
+        held = self._open_under(wish.override, covers, who) if wish.kind is WishKind.OPEN else None
+        move, answer = self._issue(wish, who, held)
         await asyncio.shield(asyncio.wrap_future(answer))  # who stops waiting withdraws nothing
         return self._commands[move.number].follow.move
 
@@ -270,10 +271,6 @@ class DomeService:
         self._conditions.stopped(who)
         return sent
 
-    def close_now(self, who: str) -> Future[None]:
-        """Close the shutter; from any thread, past every queue; the future is as that of `stop`."""
-        return self._issue(DomeWish(WishKind.CLOSE), who)[1]
-
     def set_following(self, following: FollowState) -> None:
         """Take how the following stands; whoever follows tells it."""
         if following.who is not self._state.following.who:
@@ -282,9 +279,9 @@ class DomeService:
         self._state = replace(self._state, following=following)
         self._publish()
 
-    def set_owner(self, is_owner: bool) -> None:
-        """Take the command over, or hand it on; what is under way goes on, and is followed here."""
-        self._state = replace(self._state, is_owner=is_owner)
+    def set_owner(self, is_owner: bool, owner: str = "") -> None:
+        """Take the command over, or hand it on to `owner`; what is under way goes on, and is followed here."""
+        self._state = replace(self._state, is_owner=is_owner, owner=owner)
         self._publish()
 
     def end_override(self, who: str) -> None:
@@ -333,6 +330,7 @@ class DomeService:
         since_s = self._state.closed_since_s
         self._state = replace(
             self._state.sampled(sample, asked_s, self._clock.utc()),
+            server=self._place(),
             facts=facts or self._state.facts,
             closed_contact=self._conditions.closed_contact,
             closed_since_s=(since_s or asked_s) if sample.shutter is ShutterState.CLOSED else None,
@@ -340,12 +338,28 @@ class DomeService:
         )
         self._state = replace(self._state, closed_by=self._closed_by(sample.shutter, now_s))
         self._confirm_stop(sample, asked_s)
-        if self._state.override is not None and is_closed_word(self._state.shutter_word(now_s)):
+        if is_closed_word(self._state.shutter_word(now_s)) and not self._is_opening:
             self.end_override("Cupola")
         for command in self._open_commands():
-            seen = command.follow if self._stop else command.follow.seen(sample, asked_s, self._settings)
+            seen = command.follow if self._stop else self._seen(command.follow, sample, asked_s)
             self._follow(command, seen.at(now_s, self._settings))
         self._publish()
+
+    def _seen(self, follow: Follow, sample: DomeSample, asked_s: float) -> Follow:
+        """The command after a sample; a close is not done while an independent contact, which may be slower, says no."""
+        seen, since_s = follow.seen(sample, asked_s, self._settings), self._state.closed_since_s
+        if not seen.move.is_done or follow.move.wish.kind is not WishKind.CLOSE or since_s is None:
+            return seen
+        says = self._state.contact_says(self._clock.monotonic())
+        if says is True or self._state.closed_contact.read_s is None:
+            return seen
+        if asked_s - max(since_s, follow.accepted_s or since_s) <= self._settings.motion_start_s:
+            return follow
+        if says is None:
+            return seen
+        return follow.ended(
+            Phase.FAILED, "Close: the dome says closed, but the contact of the shutter says not; look at the shutter"
+        )
 
     def _failed(self, why: str) -> None:
         """Keep the values: they age; what was proven before the server was lost is not proven any more."""
@@ -385,25 +399,28 @@ class DomeService:
     async def _checked(self, wish: DomeWish) -> tuple[DomeWish, tuple[str, ...]]:
         """The wish if it may be sent, and what its override covers."""
         wish = _readable(wish)
-        what, server = named(wish), self._state.server
         if wish.kind is not WishKind.CLOSE:
-            await self._require_command_of(what, wish.kind)
+            await self._require_command_of(named(wish), wish.kind)
+        return wish, self._require_met(wish)
+
+    def _require_met(self, wish: DomeWish) -> tuple[str, ...]:
+        """Raise `DomeRefused` for an interlock that nobody answers for; return what the wish's override covers."""
         blocking = unmet(self._conditions.of(wish.kind))
         fixed = [one for one in blocking if wish.override is None or not one.may_be_overridden]
         if fixed:
             reasons = "; ".join(one.sentence for one in fixed)
             can_override = all(one.may_be_overridden for one in blocking)
             remedy = "; or override as NAME: REASON" if can_override else ""
-            raise DomeRefused(f"{what} is refused at {server}: {reasons}{remedy}")
-        return wish, tuple(name for one in blocking for name in (one.covers or (one.name,)))
+            raise DomeRefused(f"{named(wish)} is refused at {self._state.server}: {reasons}{remedy}")
+        return tuple(name for one in blocking for name in (one.covers or (one.name,)))
 
     async def _require_command_of(self, what: str, kind: WishKind) -> None:
         """Raise `DomeRefused` unless this program commands a dome that is read, rests from STOP, and can do it."""
         server = self._state.server
         if not self._state.is_owner:
             raise DomeRefused(
-                f"{what} is refused: another Cupola commands the dome at {server}; from here it can be watched, closed "
-                "and stopped: take over, or end the other one"
+                f"{what} is refused: {self._state.owner or 'another Cupola'} commands the dome at {server}; from here "
+                "it can be watched, closed and stopped: take over, or end the other one"
             )
         state = await self.first_poll()
         if not state.is_connected(self._clock.monotonic()):
@@ -419,20 +436,19 @@ class DomeService:
                 f"{what} is refused: the dome's driver follows its telescope; switch that off there first"
             )
 
-    def _open_under(self, override: Override | None, covers: tuple[str, ...], who: str) -> None:
+    def _open_under(self, override: Override | None, covers: tuple[str, ...], who: str) -> ActiveOverride | None:
         """Tell the guard that the dome opens, and who answers for what."""
         self._conditions.opening(who)
         if override is None or not covers:
-            return
-        until_s = self._clock.monotonic() + override.minutes * 60.0
-        self._state = replace(self._state, override=ActiveOverride(override, covers, until_s))
+            return None
         self._conditions.override(override, covers)
+        return ActiveOverride(override, covers, self._clock.monotonic() + override.minutes * 60.0)
 
-    def _issue(self, wish: DomeWish, who: str) -> tuple[Move, Future[None]]:
-        """Send a command through its lane, and follow it; from any thread."""
+    def _issue(self, wish: DomeWish, who: str, held: ActiveOverride | None = None) -> tuple[Move, Future[None]]:
+        """Send a command through its lane, and follow it; `held` is the override under which the dome opens."""
         move = Move(next(self._numbers), wish, who, self._clock.monotonic())
         before = self._values()
-        self._on_loop(self._begin, move)
+        self._on_loop(self._begin, move, held)
         if wish.kind is WishKind.CLOSE:
             self._open_dropped_below = move.number
             answer = self._close_lane.submit(lambda: self._close_clients.use(lambda client: self._send(client, move)))
@@ -455,6 +471,7 @@ class DomeService:
                 if contacts_deg is not None:
                     turn_to_contacts(client, contacts_deg, lambda seconds: self._pause(seconds, move))
                     self._require_not_dropped(move)
+                    self._require_met(wish)  # the turn takes minutes, and it may rain since
                 client.open_shutter()
             case WishKind.CLOSE:
                 close_shutter(client, self._conditions.enclosure, lambda seconds: self._pause(seconds, move))
@@ -472,9 +489,12 @@ class DomeService:
 
     def _require_not_dropped(self, move: Move) -> None:
         is_opening = move.wish.kind is WishKind.OPEN
-        if move.number <= self._dropped_below or (is_opening and move.number <= self._open_dropped_below):
+        is_handed_on = not self._state.is_owner and move.wish.kind is not WishKind.CLOSE
+        is_dropped = move.number <= self._dropped_below or (is_opening and move.number <= self._open_dropped_below)
+        if is_dropped or is_handed_on:
             raise DomeRefused(
-                f"{named(move.wish)} was dropped before it was sent: STOP, CLOSE or the end of Cupola came after it"
+                f"{named(move.wish)} was dropped before it was sent: STOP, CLOSE or the end of Cupola came after it, or "
+                "another owner"
             )
 
     def _command_answered(self, move: Move, before: dict[str, Any], answer: Future[None]) -> None:
@@ -493,8 +513,10 @@ class DomeService:
             log.error("Bug while a command was sent", exc_info=error)
         self._on_loop(self._answered, move.number, at_s, error)
 
-    def _begin(self, move: Move) -> None:
+    def _begin(self, move: Move, held: ActiveOverride | None) -> None:
         loop = asyncio.get_running_loop()
+        if held is not None:
+            self._state = replace(self._state, override=held)
         self._commands[move.number] = _Command(Follow(move), loop.create_future())
         for number in [number for number, command in self._commands.items() if not command.follow.is_open]:
             if len(self._commands) > _KEPT_MOVES:
@@ -534,6 +556,11 @@ class DomeService:
                 reason = f"{named(newest.follow.move.wish)} of {newest.follow.move.who} took its place"
                 self._follow(command, command.follow.ended(Phase.REPLACED, reason))
 
+    @property
+    def _is_opening(self) -> bool:
+        """Whether an OPEN is under way."""
+        return any(command.follow.move.wish.kind is WishKind.OPEN for command in self._open_commands())
+
     def _open_commands(self) -> list[_Command]:
         return [command for command in self._commands.values() if command.follow.is_open]
 
@@ -558,7 +585,7 @@ class DomeService:
 
     def _close_ended(self, move: Move) -> None:
         if move.phase is Phase.FAILED and not self._is_shut_down:
-            wait_s = min(_CLOSE_AGAIN_S * 2.0**self._failed_closes, _CLOSE_AGAIN_LONGEST_S)
+            wait_s = min(_CLOSE_AGAIN_S * 2.0 ** min(self._failed_closes, 30), _CLOSE_AGAIN_LONGEST_S)
             self._failed_closes += 1
             level = logging.ERROR if self._failed_closes == 1 else logging.WARNING  # errors are mailed: once is enough
             log.log(level, "The shutter is not closed, CLOSE is sent again in %.0f s: %s", wait_s, move.reason)

@@ -66,7 +66,8 @@ class Follow:
 
     def accepted(self, at_s: float) -> Follow:
         """The same, taken by the device."""
-        return replace(self, move=replace(self.move, phase=Phase.ACCEPTED), accepted_s=at_s, motion_s=at_s)
+        move = replace(self.move, phase=Phase.ACCEPTED, answered_s=at_s - self.move.began_s)
+        return replace(self, move=move, accepted_s=at_s, motion_s=at_s)
 
     def ended(self, phase: Phase, reason: str = "") -> Follow:
         """The same at an end."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.model.dome import DomeState, ShutterState
+from app.model.dome import DomeState
+from app.model.interlocks import is_closed_word
 
 
 def dome_status(state: DomeState, now_s: float, version: str) -> dict[str, Any]:
@@ -22,12 +23,13 @@ def dome_status(state: DomeState, now_s: float, version: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``azim``: degrees as last read, None when never. ``open``: False only when a fresh reading says closed.
+        ``azim``: degrees as last read, None when never. ``open``: False only when a fresh reading says closed,
+        and no contact gainsays it.
         ``park``: True only when a fresh reading says so. ``connected``: whether the values are fresh. ``time``: Unix
         seconds of their reading, None when never. ``version``: with a ``v``. ``closed_by``: driver, motion or switch,
         None unless closed.
     """
-    is_closed = state.shutter.fresh_value(now_s, state.fresh_s) is ShutterState.CLOSED
+    is_closed = is_closed_word(state.shutter_word(now_s))
     read_at = state.is_slewing.read_at
     return {
         "azim": state.azimuth_deg.value,

@@ -29,6 +29,8 @@ TICK_FRESH_S = 2.0
 #: Between two tries to start a guard.
 _START_AGAIN_S = 2.0
 _TIMEOUT_S = 2.0
+#: A guard that says nothing for so long hangs, and is ended.
+HANGS_S = 30.0
 _TOKEN_HEADER = "X-Cupola-Token"  # noqa: S105 - the name of a header, not a secret
 
 
@@ -62,11 +64,26 @@ class GuardWatch:
         Monotonic for ages, UTC for the readings.
     poll_s : float
         Between two questions.
+    end_hung : callable, optional
+        Ends a guard that is there and hangs, so that another can start; raises `ObservatoryError`.
+    hangs_s : float
+        One that says nothing for so long hangs.
     """
 
-    def __init__(self, plan: GuardPlan, start: Callable[[], None], clock: Clock, *, poll_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        plan: GuardPlan,
+        start: Callable[[], None],
+        clock: Clock,
+        *,
+        poll_s: float = 1.0,
+        end_hung: Callable[[], None] = lambda: None,
+        hangs_s: float = HANGS_S,
+    ) -> None:
         self._plan = plan
         self._start = start
+        self._end_hung = end_hung
+        self._hangs_s = hangs_s
         self._clock = clock
         self._poll_s = poll_s
         self._polls = Lane("guard-poll")
@@ -77,6 +94,7 @@ class GuardWatch:
         self._runner: asyncio.Task[Any] | None = None
         self._state: Reading[GuardState] = NEVER_READ
         self._start_due_s = 0.0
+        self._silent_since_s: float | None = None
 
     @property
     def state(self) -> Reading[GuardState]:
@@ -108,22 +126,30 @@ class GuardWatch:
                 log.exception("Bug while the guard was asked")
                 self._failed("The guard is not asked because of a bug, which the log has: restart Cupola")
             else:
+                self._silent_since_s = None
                 if self._state.failure is not None:
                     log.info("The guard answers again")
                 self._publish(Reading(state, asked_s, asked_at))
             await asyncio.sleep(self._poll_s)
 
     async def shut_down(self) -> None:
-        """End the watch within seconds; the guard stays on duty."""
+        """End the watch, and the leases of whoever still ticks, within seconds; the guard stays on duty."""
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.wait({self._runner}, timeout=1.0)
+        for name in self._ticking():
+            ended = self._polls.submit(partial(self._send, "DELETE", "/lease", {"name": name}))  # after the last poll
+            ended.add_done_callback(partial(_log_failure, "the end of a lease"))
         await asyncio.gather(self._polls.close(), self._orders.close())
 
     def tick(self, name: str) -> None:
         """The program of that name lives: from its own loop, any thread; nothing is sent here."""
         with self._lock:
             self._ticks[name] = self._clock.monotonic()
+
+    def read(self) -> Future[GuardState]:
+        """Ask for its word, past the polls."""
+        return self._order("GET", "/state")
 
     def end_lease(self, name: str) -> Future[GuardState]:
         """The program quits in order, after the question of the dome is settled."""
@@ -168,7 +194,10 @@ class GuardWatch:
 
     def _poll(self) -> GuardState:
         """Renew the leases of whoever ticks, and read the state."""
-        state = self._send("GET", "/state", {})
+        try:
+            state = self._send("GET", "/state", {})
+        except GuardSaidNo as error:  # it answers, and does not look any more
+            raise GuardUnreachable(str(error)) from error
         for name in self._ticking():
             state = self._send("PUT", "/lease", {"name": name})
         self._see_to_plan(state)
@@ -180,12 +209,16 @@ class GuardWatch:
             return tuple(name for name, at_s in self._ticks.items() if now_s - at_s <= TICK_FRESH_S)
 
     async def _start_again(self) -> None:
-        """Start a guard, at most every few seconds."""
+        """Start a guard, at most every few seconds, and end one before that hangs."""
         now_s = self._clock.monotonic()
+        self._silent_since_s = now_s if self._silent_since_s is None else self._silent_since_s
         if now_s < self._start_due_s:
             return
         self._start_due_s = now_s + _START_AGAIN_S
         try:
+            if now_s - self._silent_since_s > self._hangs_s:
+                self._silent_since_s = now_s
+                await self._polls.call(self._end_hung)
             await self._polls.call(self._start)
         except ObservatoryError as error:
             self._failed(str(error))
@@ -193,9 +226,9 @@ class GuardWatch:
             log.exception("Bug while the guard was started")
 
     def _see_to_plan(self, state: GuardState) -> None:
-        """A guard by an older plan is ended once the dome is closed; the next poll starts another."""
+        """End a guard by another plan once the dome is closed, where this program keeps one; the next poll starts it."""
         runtime = self._runtime()
-        if runtime.digest != self._plan.digest and state.shutter in ("closed", "proven closed"):
+        if self._ticking() and runtime.digest != self._plan.digest and state.shutter in ("closed", "proven closed"):
             log.info("The guard works by an older plan, and is replaced")
             self._send("PUT", "/end", {"who": "Cupola, for a newer plan"})
 
@@ -243,6 +276,21 @@ class GuardWatch:
                 listener(state)
             except Exception:
                 log.exception("Bug in a listener of the guard")
+
+
+class StillGuard(GuardWatch):
+    """The guard of pictures, in which time stands: always of one word, and no process behind it."""
+
+    def __init__(self, plan: GuardPlan, clock: Clock, word: GuardState) -> None:
+        super().__init__(plan, lambda: None, clock)
+        self._word = word
+
+    def _poll(self) -> GuardState:
+        return self._word
+
+    def _send(self, verb: str, path: str, body: dict[str, object]) -> GuardState:
+        """Nobody is told."""
+        return self._word
 
 
 def _sentence(text: bytes) -> str:

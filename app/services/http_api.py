@@ -158,20 +158,22 @@ def _foreign(headers: Headers, port: int) -> str | None:
     return None
 
 
-class _Json(JSONResponse):
+class Json(JSONResponse):
     """JSON in ASCII: orders may hold text that no encoding takes, such as halves of characters."""
 
     def render(self, content: Any) -> bytes:
+        """Write it out; no NaN."""
         return json.dumps(content, allow_nan=False).encode("ascii")
 
     def init_headers(self, headers: Any = None) -> None:
+        """Add that it is of now, and JSON alone."""
         super().init_headers(headers)
         self.headers["Cache-Control"] = "no-store"
         self.headers["X-Content-Type-Options"] = "nosniff"
 
 
-def _refusal(status: int, reason: str, problems: list[dict[str, str]] | None = None) -> _Json:
-    return _Json({"ok": False, "reason": reason, "problems": problems or []}, status)
+def _refusal(status: int, reason: str, problems: list[dict[str, str]] | None = None) -> Json:
+    return Json({"ok": False, "reason": reason, "problems": problems or []}, status)
 
 
 def _expected(_: Request, error: Exception) -> Response:
@@ -206,7 +208,7 @@ def _bug(request: Request, _: Exception) -> Response:
 
 
 def _order_addresses(front_desk: FrontDesk, orders: WorkOrders) -> APIRouter:
-    router = APIRouter(prefix="/work-orders", default_response_class=_Json)
+    router = APIRouter(prefix="/work-orders", default_response_class=Json)
     writers = asyncio.Semaphore(_WRITERS)
 
     @router.post("")
@@ -222,21 +224,21 @@ def _order_addresses(front_desk: FrontDesk, orders: WorkOrders) -> APIRouter:
         except NoJson as refusal:
             return _refusal(413 if _is_large(request) else 400, str(refusal), refusal.as_json)
         async with writers:
-            stored, is_new = await run_in_threadpool(front_desk.take_in, payload, _by_http(who))
+            stored, is_new = await run_in_threadpool(front_desk.take_in, payload, by_http(who))
         where = {"Location": f"/work-orders/{quote(stored.name)}"}
-        return _Json({"accepted": True, "new": is_new, "order": stored.as_json}, 201 if is_new else 200, where)
+        return Json({"accepted": True, "new": is_new, "order": stored.as_json}, 201 if is_new else 200, where)
 
     @router.get("")
     def list_orders(limit: Limit = 100) -> Response:
-        return _Json([stored.as_json for stored in orders.all(limit)])
+        return Json([stored.as_json for stored in orders.all(limit)])
 
     @router.get("/{name:path}")
     def show(name: str) -> Response:
-        return _Json(orders.by_id(name).as_json)
+        return Json(orders.by_id(name).as_json)
 
     def action(act: Callable[[str, str], StoredOrder]) -> Callable[..., Response]:
         def do(name: str, who: Who = "") -> Response:
-            return _Json(act(name, _by_http(who)).as_json)
+            return Json(act(name, by_http(who)).as_json)
 
         return do
 
@@ -265,16 +267,16 @@ def _is_large(request: Request) -> bool:
 def _dome_addresses(
     dome: DomeService, clock: Clock, version: str, hand_over: Callable[[], None], closing: asyncio.Event
 ) -> APIRouter:
-    router = APIRouter(prefix="/dome", default_response_class=_Json)
+    router = APIRouter(prefix="/dome", default_response_class=Json)
 
     async def answered(wish: DomeWish, manner: _Manner) -> Response:
-        who = _by_http(manner.who)
+        who = by_http(manner.who)
         motion = carry_out(dome, wish, who, waits=manner.wait, timeout_s=manner.timeout_s)
-        return _Json((await _unless(closing, motion)).as_json)
+        return Json((await _unless(closing, motion)).as_json)
 
     @router.get("/DomeStatus")
     async def status() -> Response:
-        return _Json(dome_status(dome.state, clock.monotonic(), version))
+        return Json(dome_status(dome.state, clock.monotonic(), version))
 
     @router.put("/SetAzim")
     async def set_azimuth(manner: Manner, azim: str = "") -> Response:
@@ -288,16 +290,16 @@ def _dome_addresses(
     async def move_to(manner: Manner, azim: str = "", alt: str = "") -> Response:
         turn = DomeWish(WishKind.GOTO, parse_azimuth_deg(azim))
         rise = DomeWish(WishKind.ALTITUDE, altitude_deg=parse_altitude_deg(alt))
-        turned = carry_out(dome, turn, _by_http(manner.who), waits=manner.wait, timeout_s=manner.timeout_s)
+        turned = carry_out(dome, turn, by_http(manner.who), waits=manner.wait, timeout_s=manner.timeout_s)
         answer = await _unless(closing, turned)
-        return await answered(rise, manner) if answer.is_ok else _Json(answer.as_json)
+        return await answered(rise, manner) if answer.is_ok else Json(answer.as_json)
 
     @router.put("/HandOver")
     async def hand_dome_over(who: Who = "") -> Response:
-        log.warning("The dome is handed over to %s", _by_http(who))
+        log.warning("The dome is handed over to %s", by_http(who))
         dome.set_owner(False)
         await run_in_threadpool(hand_over)
-        return _Json(DomeAnswer(True).as_json)
+        return Json(DomeAnswer(True).as_json)
 
     @router.put("/OpenDome")
     async def open_dome(manner: Manner, override: Override = None) -> Response:
@@ -315,8 +317,8 @@ def _dome_addresses(
 
     @router.put("/Stop")
     async def stop_dome(manner: Manner) -> Response:
-        standing = stop(dome, _by_http(manner.who), clock, waits=manner.wait)
-        return _Json((await _unless(closing, standing)).as_json)
+        standing = stop(dome, by_http(manner.who), clock, waits=manner.wait)
+        return Json((await _unless(closing, standing)).as_json)
 
     return router
 
@@ -334,7 +336,7 @@ async def _unless(closing: asyncio.Event, work: Coroutine[Any, Any, DomeAnswer])
         bell.cancel()
 
 
-def _by_http(who: str) -> str:
+def by_http(who: str) -> str:
     """Who acts, for journal and log."""
     name = _printable(who).strip()
     return f"{name} over HTTP" if name else "HTTP"

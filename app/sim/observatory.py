@@ -30,8 +30,8 @@ from app.sim.weather import alpaca_weather, weather_at
 _Azimuth = Annotated[float, Field(ge=0.0, lt=360.0)]
 #: The moment of pictures for which none is given.
 PICTURE_AT = NIGHT + timedelta(minutes=100)
-#: The picture's dome has turned for so long: 2 s of ramp over 6 degrees, then at 6 degrees per second from 98 to 137.4.
-_PICTURE_TURN_S = 2.0 + (137.4 - 98.0 - 6.0) / 6.0
+#: Where the picture's dome stands: the beam of its telescope is near the slit's edge.
+_PICTURE_AZIMUTH_DEG = 69.6
 _WEATHER_FIELDS = frozenset(Weather.__dataclass_fields__)
 
 
@@ -87,6 +87,7 @@ class Change(BaseModel):
     weather_age_s: Annotated[float, Field(ge=0.0)] | None = None
     wind_m_s: float | None = None
     gust_m_s: float | None = None
+    wind_direction_deg: Annotated[float, Field(ge=0.0, le=360.0)] | None = None
     humidity_percent: float | None = None
     cloud_percent: float | None = None
     rain_mm_h: float | None = None
@@ -129,10 +130,9 @@ class SimulatedObservatory:
 
     @classmethod
     def for_pictures(cls, at: datetime = PICTURE_AT) -> SimulatedObservatory:
-        """One in which time stands: dome open, on its way from 98 to 171 degrees, now at 137.4, mount tracking."""
+        """One in which time stands: the dome is open and at rest, the mount tracks."""
         observatory = cls(SteppingClock(at, 0.0))
-        observatory.dome = SimulatedDome(98.0, ShutterState.OPEN)
-        observatory.dome.slew(-_PICTURE_TURN_S, 171.0)
+        observatory.dome = SimulatedDome(_PICTURE_AZIMUTH_DEG, ShutterState.OPEN)
         return observatory
 
     @property

@@ -16,17 +16,18 @@ _SENSORS = {
     "Humidity": "humidity_percent",
     "RainRate": "rain_mm_h",
     "Temperature": "temperature_degc",
+    "WindDirection": "wind_direction_deg",
     "WindGust": "gust_m_s",
     "WindSpeed": "wind_m_s",
 }
-_MISSING = ("pressure", "skybrightness", "skyquality", "skytemperature", "starfwhm", "winddirection")
+_MISSING = ("pressure", "skybrightness", "skyquality", "skytemperature", "starfwhm")
 
 
 def weather_at(at: datetime) -> Weather:
     """The weather at a time of the sky.
 
     Sums of slow waves whose periods have no common measure: smooth, never quite repeating, and known for any time.
-    Wind 3 to 8 m/s, humidity 45 to 65 %, cloud 5 to 20 %, no rain. The dew point follows from the formula of Magnus
+    Wind 3 to 8 m/s from the west, humidity 45 to 65 %, cloud 5 to 20 %, no rain. The dew point follows from the formula of Magnus
     with the constants of Alduchov and Eskridge (1996), J. Appl. Meteor. 35, 601.
 
     Parameters
@@ -48,6 +49,7 @@ def weather_at(at: datetime) -> Weather:
     return Weather(
         wind_m_s=wind,
         gust_m_s=wind * gustiness,
+        wind_direction_deg=250.0 + _waves(hours, (25.0, 4.3), (6.0, 0.71), (2.0, 0.11)),
         humidity_percent=humidity,
         cloud_percent=cloud,
         rain_mm_h=0.0,

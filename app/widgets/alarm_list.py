@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
@@ -24,6 +26,8 @@ MUTE_MIN = 10.0
 ACKNOWLEDGE_ALL = "Ctrl+K"
 #: The alarms take no more of the page's height than this, and are scrolled.
 _MOST_PX = 260
+#: Between a number, or its sign, and what belongs to it, no line ends.
+_UNIT = re.compile(r"([\d<>]) (?=\d|(?:s|m|h|m/s|mm/h|%|tries|try)\b)")
 #: Lower than this, no alarm is seen whole.
 _LEAST_PX = 96
 
@@ -68,7 +72,8 @@ class AlarmView(QWidget):
         for part in (self, self._head, self._sentence, self._more, self._mute, self._acknowledge):
             set_look(part, "alarm", state)
         self._head.setText(" ".join((time_text(alarm.began_at), _fate(alarm))))
-        self._sentence.setText(f"\u25c6 first: {alarm.sentence}" if alarm.is_first_out else alarm.sentence)
+        sentence = _UNIT.sub("\\1\u00a0", alarm.sentence)
+        self._sentence.setText(f"\u25c6 first: {sentence}" if alarm.is_first_out else sentence)
         self._acknowledge.setVisible(not alarm.is_acknowledged)
         self._mute.setVisible(alarm.severity is Severity.ALARM and alarm.is_active and not alarm.is_acknowledged)
         self._mute.setEnabled(not is_muted)
@@ -195,9 +200,15 @@ class AlarmList(QWidget):
 
     def _fit(self) -> None:
         """Take the height of what is shown, up to the most."""
-        wanted_px = self._lines.heightForWidth(self.width()) if self._rows else 0
-        self._scroll.wanted_px = min(wanted_px, self._most_px)
+        whole_px = self._height_px(self.width())
+        is_scrolled = whole_px > self._most_px
+        bar_px = self._scroll.verticalScrollBar().sizeHint().width() if is_scrolled else 0
+        self._inner.setMinimumHeight(self._height_px(self.width() - bar_px))  # its own hint is of one width
+        self._scroll.wanted_px = min(whole_px, self._most_px)
         self._scroll.updateGeometry()
+
+    def _height_px(self, width_px: int) -> int:
+        return self._lines.heightForWidth(width_px) if self._rows else 0
 
 
 def _state(alarm: Alarm) -> str:

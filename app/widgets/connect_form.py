@@ -26,11 +26,14 @@ from app.model.settings import Device, Settings
 from app.widgets import theme
 from app.widgets.cells import TextDelegate
 from app.widgets.roles import set_role
-from app.widgets.table_form import LABEL_PX
+from app.widgets.table_form import LABEL_PX, answer_box
 
 _EXAMPLE = "192.168.1.20:11111"
+#: What the question of the collision rule means.
+COLLISION_HELP = "no: a dome with a slit; yes: roll-off roof, clamshell, drop-out shutter"
+_NOT_ANSWERED = "no: a slit; yes: a roof or clamshell. OPEN is refused until it is answered"
 #: Height of the table of found devices.
-_LEAST_ROWS, _MOST_ROWS = 2, 4
+_LEAST_ROWS, _MOST_ROWS = 2, 3
 #: Alpaca's device types that are more than one word.
 _KINDS = {
     "covercalibrator": "Cover calibrator",
@@ -107,7 +110,7 @@ class _FoundTable(QAbstractTableModel):
             line.name,
             line.server,
             str(line.number),
-            use.title if use else "not used yet",
+            use.title if use else "contacts" if line.kind == "switch" else "not used yet",
         )
         return texts[column], "text" if use else "dim"
 
@@ -230,6 +233,8 @@ class ConnectForm(QWidget):
         self._table = self._found_table()
         self._use = QPushButton("Use selected")
         self.chosen = {role.key: _Chosen(role) for role in _ROLES}
+        self.can_hit_mount = answer_box()
+        self._meaning = QLabel(wordWrap=True)
         self._save = QPushButton("Save")
         self._save.setProperty("kind", "primary")
         self._saved = QLabel(wordWrap=True)
@@ -253,6 +258,7 @@ class ConnectForm(QWidget):
         """Show what the settings say."""
         for key, line in self.chosen.items():
             line.load(getattr(settings, key))
+        self.can_hit_mount.setCurrentIndex(self.can_hit_mount.findData(settings.enclosure.can_hit_mount))
 
     def add_found(self, lines: tuple[FoundDevice, ...]) -> None:
         """Show devices that answered, as they come."""
@@ -298,12 +304,38 @@ class ConnectForm(QWidget):
         nest.addWidget(self._nothing, 0, 0, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom)
         self._nothing.setContentsMargins(theme.NEAR_PX, 0, 0, theme.WIDE_PX)
         column.addLayout(nest)
-        column.addWidget(_step(3, "Test", "asks for name and state; nothing moves"))
+        asks = "asks for name and state; nothing moves. Contacts of shutter, mount and mains: at the left"
+        column.addWidget(_step(3, "Test", asks))
+        lines = QVBoxLayout()
+        lines.setSpacing(theme.TIGHT_PX)
         for line in self.chosen.values():
-            column.addWidget(line)
+            lines.addWidget(line)
+        lines.addLayout(self._collision_row())
+        column.addLayout(lines)
         column.addWidget(_step(4, "Save", "takes effect at the next start", self._save, self._saved))
         column.addStretch()
         self._fit_table()
+
+    def _collision_row(self) -> QHBoxLayout:
+        """The one question that no driver answers."""
+        question = QLabel("Can the closing roof hit the telescope?")
+        question.setBuddy(self.can_hit_mount)
+        self.can_hit_mount.setAccessibleName(question.text())
+        self.can_hit_mount.setAccessibleDescription(COLLISION_HELP)
+        self.can_hit_mount.setToolTip(COLLISION_HELP)
+        self._judge_answer()
+        self.can_hit_mount.currentIndexChanged.connect(self._judge_answer)
+        row = QHBoxLayout()
+        row.setSpacing(theme.NEAR_PX)
+        row.addWidget(question)
+        row.addWidget(self.can_hit_mount)
+        row.addWidget(self._meaning, 1)
+        return row
+
+    def _judge_answer(self) -> None:
+        """A question that is open says what that costs."""
+        is_open = self.can_hit_mount.currentData() is None
+        self._say(self._meaning, _NOT_ANSWERED if is_open else COLLISION_HELP, "attention" if is_open else "dim")
 
     def _found_table(self) -> QTableView:
         table = QTableView()
@@ -381,7 +413,9 @@ class ConnectForm(QWidget):
         line = self._model.lines[index.row()]
         role = role_of(line)
         if role is None:
-            self._say(self._said, f"{line.kind} {line.name} is not used yet", "attention")
+            is_switch = line.kind == "switch"
+            how = "may have contacts: name them under “Contact” at the left" if is_switch else "is not used yet"
+            self._say(self._said, f"{line.kind} {line.name} {how}", "attention")
             return
         chosen = self.chosen[role.key]
         chosen.load(Device(server=line.server, device=line.number, unique_id=line.unique_id or line.name))
@@ -393,7 +427,8 @@ class ConnectForm(QWidget):
 
     def _ask_to_save(self) -> None:
         self._say(self._saved, "saving …", "dim")
-        self.save_requested.emit({key: line.table() for key, line in self.chosen.items()})
+        tables = {key: line.table() for key, line in self.chosen.items()}
+        self.save_requested.emit({**tables, "enclosure": {"can_hit_mount": self.can_hit_mount.currentData()}})
 
     @staticmethod
     def _say(label: QLabel, sentence: str, role: str) -> None:

@@ -19,6 +19,8 @@ _NO_BRUSH, _NO_PEN = Qt.BrushStyle.NoBrush, Qt.PenStyle.NoPen
 _CARDINAL_PX = 16
 #: Where the circles of altitude are named: away from the usual places of park and home.
 _ALTITUDES_AT_DEG = 225.0
+#: The arc of a turn keeps so far from the shell where the bracket of the margin is.
+_INSIDE_MARGIN_PX = 32.0
 #: Marks that are nearer to each other than this share one name.
 _NEAR_DEG = 15.0
 
@@ -254,7 +256,8 @@ def paint_turn(painter: QPainter, look: theme.Theme, plan: Plan, sight: Sight) -
     painter.drawPath(plan.sector(target - half, target + half))
     if azimuth is None or left is None or abs(left) < 0.05:
         return
-    radius = plan.inner_px - 8.0
+    has_margin = state.following.margin_deg is not None
+    radius = plan.inner_px - (_INSIDE_MARGIN_PX if has_margin else 8.0)
     painter.setPen(QPen(look.color("text"), 2.0))
     painter.drawPath(plan.arc(radius, azimuth, left))
     head = min(degrees_of(11.0, radius), abs(left)) * (1.0 if left > 0.0 else -1.0)

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from app.model.angles import AzimuthRefused, parse_azimuth_deg, wrapped_deg
 from app.model.dome import DomeState, DomeWish, Move, Phase, WishKind
 from app.model.following import Follower
+from app.model.interlocks import unmet
 from app.model.reading import NEVER_READ, Reading
 from app.model.strip import Severity
 from app.model.surroundings import MountSample
@@ -40,6 +41,7 @@ ACCEPTED_WITHIN_S = 1.5
 _TURNS_ROW_PX, _SHUTTER_ROW_PX, _MESSAGE_PX = 54, 48, 40
 _ROLES = {Severity.NORMAL: "", Severity.ATTENTION: "attention", Severity.ALARM: "alarm"}
 _CAPTIONS = {Severity.NORMAL: "small", Severity.ATTENTION: "fault", Severity.ALARM: "fault"}
+_CLOSE_TIP = "Close the shutter: one click, or Ctrl+Shift+C. Never refused here."
 _NOTHING_YET = "No command yet"
 _W = TypeVar("_W", bound=QWidget)
 
@@ -89,7 +91,8 @@ class DomePanel(QWidget):
         self._clock.note(state.azimuth_deg)
         eta_s = self._clock.eta_s(state.remaining_deg())
         self.dial.set_state(state, mount, now_s, eta_s, self._clock.rate_deg_s)
-        self._interlocks.set_interlocks(state.interlocks, is_owner=state.is_owner)
+        refusal = motion_refusal(state, now_s)
+        self._interlocks.set_interlocks(state.interlocks, is_owner=state.is_owner, owner=state.owner, refusal=refusal)
         self._show_parts()
         self._allow()
         self._show_reach()
@@ -147,8 +150,6 @@ class DomePanel(QWidget):
         self._open.held.connect(self._wish_open)
         self._close = self._button("CLOSE", "", lambda: self._wish(WishKind.CLOSE))
         self._close.setShortcut(QKeySequence("Ctrl+Shift+C"))
-        self._close.setToolTip("Close the shutter: one click, or Ctrl+Shift+C. Never refused here.")
-        self._close.setAccessibleDescription(self._close.toolTip())
         for button in (self._open, self._close):
             button.setProperty("kind", "large")
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
@@ -330,6 +331,12 @@ class DomePanel(QWidget):
             _refuse(button, self._refusal(WishKind.GOTO) or unknown, f"Turn {way} to {azimuth_text(reach)}")
             button.setAccessibleName(f"Jog {way}")
         self._open.set_refusal(self._refusal(WishKind.OPEN))
+        _refuse(self._close, None, self._close_tip())
+
+    def _close_tip(self) -> str:
+        """CLOSE is never disabled here; in LOCKOUT nothing comes of it."""
+        held = next((one for one in unmet(self._state.interlocks) if one.name == "lockout"), None)
+        return _CLOSE_TIP if held is None else f"Nothing closes now: {held.sentence}"
 
     def _reach_deg(self, direction: float) -> float | None:
         """Where a jog ends: it adds to where the dome is going, else to where it is."""

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QScrollArea,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -21,20 +20,22 @@ from app.model.interlocks import Interlock, unmet
 from app.model.notices import HARDWARE_STOP
 from app.model.reading import NEVER_READ, Freshness, Reading
 from app.model.strip import Severity, Word, guard_word
-from app.model.wording import DASHES, age_text, duration_text, time_text
+from app.model.wording import age_text, duration_text, time_text
 from app.widgets import theme
 from app.widgets.hold_button import HoldButton
 from app.widgets.roles import set_role
 
 #: How an interlock is signed: good, not met, unknown.
 _SIGNS = {True: "\u2713", False: "\u2717", None: "?"}
-_SIGN_PX, _HEALTH_PX, _LOCKOUT_PX = 16, 200, 214
+_SIGN_PX, _SIDE_PX = 16, 224
+_STAYS_OPEN = "The dome does not close by itself when no program speaks to it: this guard is the last line of defence"
+_CLOSES_ITSELF = "The dome closes by itself when no program speaks to it"
 _WORD_ROLES = {Severity.NORMAL: "word", Severity.ATTENTION: "notable", Severity.ALARM: "loud"}
 _ROLES = {Severity.NORMAL: "", Severity.ATTENTION: "attention", Severity.ALARM: "alarm"}
 
 
 class GuardSummary(QWidget):
-    """What the guard does and what holds OPEN back, in two lines that are always there."""
+    """What the guard does, in a line that is always there."""
 
     opened = Signal()  #: The operator wants all of it.
 
@@ -45,30 +46,22 @@ class GuardSummary(QWidget):
         self._show.setProperty("kind", "link")
         self._show.setAccessibleName("Show guard, LOCKOUT and all interlocks")
         self._show.clicked.connect(self.opened)
-        self._guard, self._interlocks = QLabel(), QLabel()
-        for label in (self._guard, self._interlocks):
-            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        head = QHBoxLayout()
-        head.addWidget(caption)
-        head.addWidget(self._guard, 1)
-        head.addWidget(self._show)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        column.addLayout(head)
-        column.addWidget(self._interlocks)
+        self._guard = QLabel()
+        line = QHBoxLayout(self)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(theme.NEAR_PX)
+        for part in (caption, self._guard):
+            line.addWidget(part)
+        line.addStretch(1)
+        line.addWidget(self._show)
         self.set_state(DomeState(), NEVER_READ, 0.0)
 
     def set_state(self, dome: DomeState, guard: Reading[GuardState], now_s: float) -> None:
-        """Show guard and interlocks as they are now; `now_s` is monotonic."""
+        """Show the guard as it is now; `now_s` is monotonic."""
         word = guard_word(guard, now_s, is_simulated=dome.is_ours)
         self._guard.setText(_with_age(word))
         self._guard.setToolTip(word.explanation)
-        set_role(self._guard, _ROLES[word.severity] or "dim")
-        text = _open_text(dome.interlocks)
-        self._interlocks.setText(text)
-        self._interlocks.setToolTip("\n".join(one.sentence for one in unmet(dome.interlocks)) or text)
-        set_role(self._interlocks, "" if unmet(dome.interlocks) else "dim")
+        set_role(self._guard, _ROLES[word.severity])
 
 
 class GuardPanel(QWidget):
@@ -102,13 +95,18 @@ class GuardPanel(QWidget):
             grid.addWidget(caption, 0, column)
             grid.addWidget(part, 1, column)
         grid.addWidget(back, 0, 1, alignment=Qt.AlignmentFlag.AlignRight)
-        grid.setColumnStretch(1, 1)
+        for column, share in enumerate((2, 3, 2)):
+            grid.setColumnStretch(column, share)
         grid.setRowStretch(1, 1)
         self.set_state(DomeState(), NEVER_READ, 0.0)
 
     def set_operator(self, name: str) -> None:
         """Whose name stands in the field of LOCKOUT before it is changed."""
         self._lockout.set_operator(name)
+
+    def set_abandoned(self, *, closes: bool) -> None:
+        """Whether the dome's controller closes by itself when nobody speaks to it, as the settings have it."""
+        self._health.set_abandoned(closes=closes)
 
     def set_state(self, dome: DomeState, guard: Reading[GuardState], now_s: float) -> None:
         """Show everything as it is now; `now_s` is monotonic."""
@@ -126,28 +124,41 @@ class _Health(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFixedWidth(_HEALTH_PX)
+        self.setMinimumWidth(_SIDE_PX)
         self._word, self._why = QLabel(), QLabel(wordWrap=True)
         self._facts = QLabel(wordWrap=True, textFormat=Qt.TextFormat.PlainText)
-        self._facts.setProperty("role", "small")
+        self._last = QLabel(wordWrap=True)
+        for part in (self._facts, self._last):
+            part.setProperty("role", "small")
+        self._facts.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+        self.set_abandoned(closes=False)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(theme.TIGHT_PX)
         for part in (self._word, self._why, self._facts):
             column.addWidget(part)
         column.addStretch(1)
+        column.addWidget(self._last)
+
+    def set_abandoned(self, *, closes: bool) -> None:
+        self._last.setText(_CLOSES_ITSELF if closes else _STAYS_OPEN)
+        self._last.setToolTip("By the settings: enclosure.closes_when_abandoned")
 
     def set_state(self, guard: Reading[GuardState], now_s: float, *, is_simulated: bool) -> None:
         word, state = guard_word(guard, now_s, is_simulated=is_simulated), guard.value
         is_counting = state is not None and state.phase is GuardPhase.COUNTDOWN and word.freshness is Freshness.FRESH
-        self._word.setText(word.detail.removeprefix("in ") if is_counting else _with_age(word))
+        self._word.setText(word.text if is_counting else _with_age(word))
         set_role(self._word, "countdown" if is_counting else _WORD_ROLES[word.severity])
         is_heard = state is not None and word.freshness is Freshness.FRESH
         reason = state.reason if state is not None and is_heard else word.explanation
-        self._why.setText(f"then it closes again: {reason}" if is_counting else reason)
+        would = reason and state is not None and is_heard and state.phase is GuardPhase.LOCKOUT
+        self._why.setText(
+            f"then it closes again: {reason}" if is_counting else f"would close: {reason}" if would else reason
+        )
         self._why.setVisible(bool(reason))
         self._word.setToolTip(word.explanation)
         self._facts.setText("" if state is None else "\n".join(_facts(state)))
+        self._facts.setToolTip("" if state is None else "\n".join((*_facts(state), *state.faults)))
 
 
 class _Interlocks(QScrollArea):
@@ -161,7 +172,7 @@ class _Interlocks(QScrollArea):
         self._rows: list[_InterlockRow] = []
         self._column = QVBoxLayout(inner)
         self._column.setContentsMargins(0, 0, theme.NEAR_PX, 0)
-        self._column.setSpacing(2)
+        self._column.setSpacing(0)
         self._none = QLabel("The interlocks are not known yet")
         self._none.setProperty("role", "dim")
         self._column.addWidget(self._none)
@@ -204,7 +215,7 @@ class _InterlockRow(QWidget):
         self._remedy.setText(one.remedy)
         self._remedy.setVisible(bool(one.remedy) and not one.is_good)
         for label in (self._sign, self._says):
-            set_role(label, "dim" if one.is_good else "attention")
+            set_role(label, "small" if one.is_good else "fault")
         state = {True: "good", False: "not met", None: "unknown"}[one.is_good]
         self.setAccessibleName(f"{state}: {one.sentence}")
         self.setToolTip(one.sentence)
@@ -219,9 +230,11 @@ class _Lockout(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFixedWidth(_LOCKOUT_PX)
+        self.setMinimumWidth(_SIDE_PX)
         self._holder = ""
         self._said = QLabel(wordWrap=True)
+        self._needs = QLabel(f"Nothing moves, nothing closes: {HARDWARE_STOP}", wordWrap=True)
+        self._needs.setProperty("role", "fault")
         self._name = QLineEdit(placeholderText="Who goes in")
         self._name.setAccessibleName("Name of who takes LOCKOUT")
         self._reason = QLineEdit(placeholderText="What for")
@@ -246,6 +259,7 @@ class _Lockout(QWidget):
         fields.addWidget(self._name, 2)
         fields.addWidget(self._reason, 3)
         column.addWidget(self._said)
+        column.addWidget(self._needs)
         column.addLayout(fields)
         for part in (self._take, self._release, self._override, self._end, self._message):
             column.addWidget(part)
@@ -263,6 +277,7 @@ class _Lockout(QWidget):
         for part in (self._name, self._reason, self._take):
             part.setVisible(held is None)
         self._release.setVisible(held is not None)
+        self._needs.setVisible(held is not None)
         if held is None:
             self._said.setText(f"LOCKOUT stops every motion, safety closes too: {HARDWARE_STOP}.")
             set_role(self._said, "small")
@@ -284,7 +299,9 @@ class _Lockout(QWidget):
             left_s = held.until_s - now_s
             ends = f"{duration_text(max(10.0, left_s))} left" if left_s > 0.0 else "expired"
             covers = ", ".join(held.covers)
-            self._override.setText(f"Override of {covers}, {ends}: {held.override.name}, {held.override.reason}")
+            text = f"Override of {covers}, {ends}: {held.override.name}, {held.override.reason}"
+            self._override.setText(text)
+            self._override.setToolTip(text)
 
     def _want(self) -> None:
         self.lockout_wanted.emit(self._name.text().strip(), self._reason.text().strip())
@@ -297,35 +314,30 @@ class _Lockout(QWidget):
 
 
 def _with_age(word: Word) -> str:
-    """``on duty, 0 s ago``."""
-    return word.text if word.age_s is None else f"{word.text} {word.detail}".strip() + f", {age_text(word.age_s)} ago"
-
-
-def _open_text(interlocks: tuple[Interlock, ...]) -> str:
-    """What holds OPEN back, by name."""
-    if not interlocks:
-        return f"OPEN: {DASHES}, the interlocks are not known yet"
-    missing = unmet(interlocks)
-    if not missing:
-        return f"OPEN: all {len(interlocks)} interlocks are good"
-    more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-    return f"{_SIGNS[missing[0].is_good]} OPEN refused by {missing[0].name}{more}"
+    """``on duty, 0 s ago``, ``23 s to close``."""
+    text = f"{word.text} {word.detail}".strip()
+    return text if word.age_s is None or word.detail else f"{text}, {age_text(word.age_s)} ago"
 
 
 def _facts(state: GuardState) -> list[str]:
-    """What lies behind its phase, one line each."""
+    """What lies behind its phase, one line each; what stands over them as the reason is not said twice."""
     verdict = {True: "safe", False: "unsafe", None: "unknown"}[state.is_safe]
-    facts = [
-        f"sky {verdict}" + (f" for {duration_text(state.safe_for_s)}" if state.is_safe else f": {state.decider}"),
-        f"reads the shutter as {state.shutter}",
-        *(f"{one.name} heard {age_text(one.age_s)} ago, limit {age_text(one.limit_s)}" for one in state.leases),
-    ]
+    facts = [f"faults: {len(state.faults)}, see the alarms"] if state.faults else []
+    if state.is_safe or state.decider != state.reason:
+        facts.append(
+            f"sky {verdict}" + (f" for {duration_text(state.safe_for_s)}" if state.is_safe else f": {state.decider}")
+        )
     if state.failed_closes:
         tries = f"{state.failed_closes} failed {'close' if state.failed_closes == 1 else 'closes'}"
         facts.append(f"{tries}, next try in {duration_text(state.next_close_s)}")
-    if state.closed_for:
+    facts.append(f"reads the shutter as {state.shutter}")
+    facts += [
+        f"{one.name} heard {age_text(one.age_s)} ago, {'DEAD, ' if one.is_lost else ''}limit {age_text(one.limit_s)}"
+        for one in state.leases
+    ]
+    if state.closed_for and state.closed_for != state.reason:
         facts.append(f"closed this night for {state.closed_for}")
     facts.append(
         f"operator: {state.needs_operator}" if state.needs_operator else f"{state.reopenings_left} reopenings left"
     )
-    return [*facts, *state.faults]
+    return facts

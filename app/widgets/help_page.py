@@ -42,7 +42,7 @@ STOP_TOPIC = Topic(
         ),
         (
             "What it does",
-            "Stops the dome: whatever turns, opens or closes stops where it is, and waiting moves are dropped.",
+            "Stops the dome and the mount's slew where they are; waiting moves are dropped, the following ends.",
         ),
         ("What it says", "“sent”, then “confirmed” once the driver reports that nothing moves; else “NOT CONFIRMED”."),
         ("NOT CONFIRMED", "Use the hardware stop at once: the driver, the network or the device does not answer."),
@@ -52,8 +52,16 @@ STOP_TOPIC = Topic(
         ),
         ("Keys", "The keys work while a window of Cupola is in front; the STOP window works always."),
         (
-            "No guard yet",
-            "When this window or computer dies, nothing closes the dome. Whether the dome closes by itself when it hears nothing depends on its own controller; Cupola does not know and does not claim it.",
+            "The guard",
+            "A program of its own closes the dome in bad weather and when this window dies. A safety close that STOP ended goes on after the countdown, unless you take LOCKOUT.",
+        ),
+        (
+            "No guard helps",
+            "when computer, power or motor fail. Only the dome controller's own timer closes then, if it has one: no software replaces that, nor a hardware stop.",
+        ),
+        (
+            "LOCKOUT",
+            "For people in the dome: Ctrl+1, the guard's word on the strip, then hold LOCKOUT. Everything stops, and nothing moves or closes until it is released.",
         ),
         ("An open dome", "STOP leaves the shutter where it is, open or half closed. To be safe from rain, CLOSE it."),
     ),

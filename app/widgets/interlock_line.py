@@ -8,9 +8,10 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QSpin
 
 from app.model.dome import Override
 from app.model.interlocks import Interlock, unmet
+from app.model.wording import age_text
 from app.widgets import theme
 from app.widgets.hold_button import HoldButton
-from app.widgets.move_words import NOT_OWNER
+from app.widgets.move_words import not_owner_text
 from app.widgets.roles import set_role
 
 _LINE_PX = 34
@@ -34,25 +35,31 @@ class InterlockLine(QStackedWidget):
         self._build_form()
         self._take_over = HoldButton("Take over")
         self._take_over.held.connect(self.take_over_requested)
-        owner = QLabel(NOT_OWNER, wordWrap=True)
-        set_role(owner, "fault")
+        self._owner = QLabel(wordWrap=True)
+        set_role(self._owner, "fault")
         self._summary = _line((self._words, 1), (self._disclose, 0))
         self._form = _line((self._name, 3), (self._reason, 5), (self._minutes, 0), (self._back, 0))
-        self._other = _line((owner, 1), (self._take_over, 0))
+        self._other = _line((self._owner, 1), (self._take_over, 0))
         for page in (self._summary, self._form, self._other):
             self.addWidget(page)
         self.setFixedHeight(_LINE_PX)
         self.set_interlocks((), is_owner=True)
 
-    def set_interlocks(self, interlocks: tuple[Interlock, ...], *, is_owner: bool) -> None:
-        """Show the conditions of OPEN, met or not."""
+    def set_interlocks(
+        self, interlocks: tuple[Interlock, ...], *, is_owner: bool, owner: str = "", refusal: str | None = None
+    ) -> None:
+        """Show the conditions of OPEN, met or not, or who commands the dome.
+
+        `refusal` is what comes before them: a dome that is not read.
+        """
+        self._owner.setText(not_owner_text(owner))
         self._unmet = unmet(interlocks)
-        self._disclose.setVisible(bool(self._unmet) and self._may_be_overridden)
+        self._disclose.setVisible(bool(self._unmet) and self._may_be_overridden and refusal is None)
         if not is_owner:
             self.setCurrentWidget(self._other)
         elif self.currentWidget() is not self._form or not self._may_be_overridden or not self._unmet:
             self.setCurrentWidget(self._summary)
-        self._say(interlocks)
+        self._say(interlocks, refusal)
 
     @property
     def override(self) -> Override | None:
@@ -117,11 +124,13 @@ class InterlockLine(QStackedWidget):
             self.setCurrentWidget(self._summary)
             self.changed.emit()
 
-    def _say(self, interlocks: tuple[Interlock, ...]) -> None:
+    def _say(self, interlocks: tuple[Interlock, ...], refusal: str | None) -> None:
         sentences = "\n".join(one.sentence for one in self._unmet or interlocks)
         if self._unmet:
-            more = f" · {len(self._unmet) - 1} more" if len(self._unmet) > 1 else ""
-            text = f"OPEN is refused by {self._unmet[0].sentence}{more}"
+            more = f" · and {len(self._unmet) - 1} more" if len(self._unmet) > 1 else ""
+            text = f"OPEN refused · {_words(self._unmet[0])}{more}"
+        elif refusal is not None:
+            text = f"OPEN refused · {refusal}"
         else:
             count = len(interlocks)
             text = f"OPEN: all {count} interlocks are good" if count else "OPEN: no interlock was told yet"
@@ -133,6 +142,12 @@ class InterlockLine(QStackedWidget):
         for one in (self._disclose, self._name, self._reason):
             one.setToolTip(f"To be answered for:\n{sentences}" if self._unmet else "Nothing needs an override")
             one.setAccessibleDescription(one.toolTip())
+
+
+def _words(one: Interlock) -> str:
+    """Name, value, age and what clears it."""
+    age = "" if one.age_s is None or one.age_s < 1.0 else f", {age_text(one.age_s)} old"
+    return f"{one.name}: {one.says}{age} · {one.remedy}".removesuffix(" · ")
 
 
 def _line(*parts: tuple[QWidget, int]) -> QWidget:

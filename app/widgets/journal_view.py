@@ -11,10 +11,13 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.model.records import JournalEntry
 from app.model.wording import azimuth_text, count_text, duration_text
 from app.widgets.state_panel import PageState, StateStack
-from app.widgets.value_table import Column, ValueModel, ValueTable
+from app.widgets.value_table import Column, Tone, ValueModel, ValueTable
 
 #: Parts of a row's detail that have columns of their own, or say nothing to people.
 _SHOWN_ELSEWHERE = ("before", "after", "latency_s", "seconds", "number")
+
+#: What of the rest is read first.
+_FIRST = ("answer", "phase", "reason")
 
 
 class JournalView(QWidget):
@@ -110,7 +113,8 @@ def _took_text(entry: JournalEntry) -> str:
 
 def _rest_text(entry: JournalEntry) -> str:
     """Everything else that the row holds."""
-    rest = {name: value for name, value in entry.detail.items() if name not in _SHOWN_ELSEWHERE}
+    first = {name: entry.detail[name] for name in _FIRST if name in entry.detail}
+    rest = {name: value for name, value in (first | entry.detail).items() if name not in _SHOWN_ELSEWHERE}
     return "; ".join(f"{name.replace('_', ' ')}: {_plain(value)}" for name, value in rest.items() if value)
 
 
@@ -121,13 +125,21 @@ def _plain(value: Any) -> str:
     return ", ".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)
 
 
+def _quiet(_: JournalEntry) -> Tone:
+    return Tone.DIM
+
+
+def _whole_time(entry: JournalEntry) -> str:
+    return f"{entry.at:%Y-%m-%d %H:%M:%S} UTC"
+
+
 _COLUMNS: tuple[Column[JournalEntry], ...] = (
-    Column("Time (UTC)", lambda entry: f"{entry.at:%Y-%m-%d %H:%M:%S}", 156),
-    Column("Who", lambda entry: entry.who, 88),
-    Column("What", lambda entry: entry.what, 146),
-    Column("Of", lambda entry: entry.subject, 132, is_cut_in_middle=True),
-    Column("Before", lambda entry: _values_text(entry, "before"), 132),
-    Column("After", lambda entry: _values_text(entry, "after"), 132),
-    Column("Took", _took_text, 72, is_number=True),
+    Column("Time (UTC)", lambda entry: f"{entry.at:%m-%d %H:%M:%S}", 124, tone=_quiet, tip=_whole_time),
+    Column("Who", lambda entry: entry.who, 80),
+    Column("What", lambda entry: entry.what, 140),
+    Column("Of", lambda entry: entry.subject, 140, tone=_quiet, is_cut_in_middle=True),
+    Column("Before", lambda entry: _values_text(entry, "before"), 148, tone=_quiet),
+    Column("After", lambda entry: _values_text(entry, "after"), 148),
+    Column("Took", _took_text, 68, tone=_quiet, is_number=True),
     Column("Answer, reason, interlocks", _rest_text),
 )

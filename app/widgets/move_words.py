@@ -6,10 +6,7 @@ from app.model.dome import DomeFacts, DomeState, DomeWish, Move, Phase, WishKind
 from app.model.interlocks import unmet
 from app.model.reading import Freshness
 from app.model.strip import Severity
-from app.model.wording import age_text, azimuth_text, duration_text
-
-#: Why everything but CLOSE is refused in a window that does not own the dome.
-NOT_OWNER = "Another program commands this dome: this window watches and closes; take over to do more"
+from app.model.wording import age_text, azimuth_text, duration_text, latency_text
 
 
 def wish_text(wish: DomeWish) -> str:
@@ -17,6 +14,11 @@ def wish_text(wish: DomeWish) -> str:
     where = wish.altitude_deg if wish.kind is WishKind.ALTITUDE else wish.azimuth_deg
     text = wish.kind.value.upper()
     return text if where is None else f"{text} {azimuth_text(where)}"
+
+
+def not_owner_text(owner: str) -> str:
+    """Why everything but CLOSE is refused in a window that does not own the dome, and who does."""
+    return f"Commanded by {owner or 'another program'}: this window watches and closes; take over to do more"
 
 
 def move_text(move: Move, took_s: float | None = None) -> tuple[str, Severity]:
@@ -32,7 +34,15 @@ def move_text(move: Move, took_s: float | None = None) -> tuple[str, Severity]:
             took = "" if took_s is None else f" in {duration_text(took_s)}"
             return f"{name}: {end}{took}{why}", Severity.ATTENTION if move.reason else Severity.NORMAL
         case Phase.SENT | Phase.ACCEPTED | Phase.MOVING:
-            return f"{name}: {move.phase.value}{why}", Severity.ATTENTION if move.reason else Severity.NORMAL
+            return f"{name}: {_under_way(move)}{why}", Severity.ATTENTION if move.reason else Severity.NORMAL
+
+
+def _under_way(move: Move) -> str:
+    """``sent``, ``accepted in 12 ms``, ``moving, accepted in 12 ms``."""
+    if move.answered_s is None:
+        return move.phase.value
+    accepted = f"{Phase.ACCEPTED.value} in {latency_text(move.answered_s)}"
+    return accepted if move.phase is Phase.ACCEPTED else f"{move.phase.value}, {accepted}"
 
 
 def motion_refusal(state: DomeState, now_s: float) -> str | None:
@@ -44,7 +54,7 @@ def motion_refusal(state: DomeState, now_s: float) -> str | None:
             age = age_text(state.is_slewing.age_s(now_s))
             return f"The dome has not answered for {age}: it is asked again all the time; see Log"
     if not state.is_owner:
-        return NOT_OWNER
+        return not_owner_text(state.owner)
     firm = [one.sentence for one in unmet(state.interlocks) if not one.may_be_overridden]
     return "; ".join(firm) if firm else None
 

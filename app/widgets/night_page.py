@@ -25,7 +25,9 @@ from app.widgets.night_plots import NightPlots
 from app.widgets.running_order import RunningOrder
 
 #: What is left to queue and guard when alarms take all that they may.
-_OTHERS_PX = 180
+_OTHERS_PX = 156
+#: Lower than this, not all about the guard is seen; plots are content with less.
+_GUARD_PX, _PLOTS_PX = 240, 196
 
 
 class NightPage(QWidget):
@@ -84,11 +86,13 @@ class NightPage(QWidget):
     def show_guard(self) -> None:
         """Show all about the guard, the interlocks and LOCKOUT in the place of the plots."""
         self._below.setCurrentWidget(self.guard)
+        self._share()
         self.view_changed.emit()
 
     def show_plots(self) -> None:
         """Show the plots again."""
         self._below.setCurrentWidget(self.plots)
+        self._share()
         self.view_changed.emit()
 
     def show_message(self, text: str, severity: Severity) -> None:
@@ -132,10 +136,15 @@ class NightPage(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
         """Give the dial what its height can use, the queue enough to read, and the frame all the rest."""
         super().resizeEvent(event)
-        width, height = event.size().width(), event.size().height()
+        self._share()
+
+    def _share(self) -> None:
+        """Share out the room of now."""
+        width, height = self.width(), self.height()
         self.dome.setFixedWidth(round(min(max(488.0, 0.72 * height), 0.42 * width, 1400.0)))
         self._right.setFixedWidth(round(min(max(320.0, 0.19 * width), 520.0)))
-        below_px = round(min(max(196.0, 0.25 * height), 460.0))
+        least_px = _GUARD_PX if self._below.currentWidget() is self.guard else _PLOTS_PX
+        below_px = round(min(max(float(least_px), 0.25 * height), 460.0))
         self._below.setFixedHeight(below_px)
         above_px = height - below_px
         self.alarms.set_most_height(min(above_px - _OTHERS_PX, max(208, above_px // 2)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +28,19 @@ from app.model.settings import (
     MAIL_PASSWORD_VARIABLE,
     Calibration,
     Camera,
+    Contact,
     Dome,
+    Enclosure,
     FrontDesk,
+    Guard,
     Mail,
     Settings,
     Site,
+    Slaving,
     WeatherLimits,
 )
 from app.widgets import theme
-from app.widgets.connect_form import ConnectForm
+from app.widgets.connect_form import COLLISION_HELP, ConnectForm
 from app.widgets.roles import set_role
 from app.widgets.table_form import TableForm, fields_of, label_and_unit
 
@@ -52,7 +56,7 @@ class Subject:
     Attributes
     ----------
     key : str
-        Table of the settings; empty for the lines above all tables.
+        Table of the settings, such as ``"enclosure.closed"``; empty for the lines above all tables.
     names : tuple of str
         Fields of the form.
     test : str
@@ -66,6 +70,24 @@ class Subject:
     what: str
     test: str = ""
 
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Names of the tables, from the outermost."""
+        return tuple(self.key.split(".")) if self.key else ()
+
+    def values_in(self, settings: Settings) -> BaseModel:
+        """Its table of these settings."""
+        return reduce(getattr, self.path, settings)
+
+    def as_tables(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Its values in the tables around them, as they are saved."""
+        return reduce(lambda inner, name: {name: inner}, reversed(self.path), values)
+
+
+def _contact(title: str, name: str, means: str) -> Subject:
+    what = f"An independent contact of an Alpaca switch device: on when {means}. Without a server there is none."
+    return Subject(title, f"enclosure.{name}", Contact, fields_of(Contact), what, name)
+
 
 SUBJECTS = (
     Subject("Site", "site", Site, fields_of(Site), "Where the observatory stands: WGS84, North and East positive."),
@@ -76,6 +98,24 @@ SUBJECTS = (
         fields_of(Dome, "server", "device"),
         f"What the driver does not tell of the dome. Its address is chosen under “{_CONNECT}”.",
     ),
+    Subject(
+        "Enclosure",
+        "enclosure",
+        Enclosure,
+        fields_of(Enclosure),
+        "What is true of the building, and no driver tells. OPEN is refused until the first question is answered.",
+    ),
+    _contact("Contact: shutter", "closed", "the shutter is closed"),
+    _contact("Contact: mount", "mount_parked", "the mount is parked"),
+    _contact("Contact: mains", "mains", "the mains is there"),
+    Subject(
+        "Following",
+        "slaving",
+        Slaving,
+        fields_of(Slaving),
+        "The geometry by which the slit follows the telescope, from the dome's centre.",
+    ),
+    Subject("Guard", "guard", Guard, fields_of(Guard), "When the guard closes, and who may open again."),
     Subject(
         "Weather limits", "weather_limits", WeatherLimits, fields_of(WeatherLimits), "Beyond these the sky is unsafe."
     ),
@@ -111,6 +151,8 @@ SUBJECTS = (
     ),
 )
 
+_TRIALS = {"mail": "Write a mail to every admin", "database": "Open the database"}
+
 _NO_CAMERA = """No camera is described: what the headers say is taken.
 
 To describe one, put such lines at the end of the settings file, with the INSTRUME of its headers:
@@ -123,6 +165,14 @@ To describe one, put such lines at the end of the settings file, with the INSTRU
     scale_dark = true
 """
 
+_CONTACT_HELP = {
+    "server": "HOST:PORT of the switch device",
+    "device": "number of the switch device there",
+    "unique_id": "by which it is found again; may stay empty",
+    "contact": "number of the contact within the device",
+    "is_inverted": "it is off when that is so",
+}
+
 _HELP = {
     "site": {
         "name": "stands in the strip, in titles and headers",
@@ -131,6 +181,8 @@ _HELP = {
         "elevation_m": "above the sea",
     },
     "dome": {
+        "unique_id": "by which it is found again; choosing the dome sets it",
+        "progid": "name of an ASCOM driver on this Windows machine, instead of a server",
         "slit_width_deg": "seen from the centre",
         "park_deg": "where the driver parks it, for the dial",
         "home_deg": "where its home switch is, for the dial",
@@ -140,9 +192,45 @@ _HELP = {
         "motion_end_s": "a motion that has not ended by then has failed",
     },
     "weather_limits": {
-        "wind_m_s": "gusts too",
+        "wind_m_s": "mean of ten minutes",
+        "gust_m_s": "the highest of late",
         "humidity_percent": "relative",
         "cloud_percent": "of the sky covered",
+    },
+    "enclosure": {
+        "can_hit_mount": COLLISION_HELP,
+        "shutter_azimuth_deg": "the shutter has its power there alone; empty: everywhere",
+        "closes_when_abandoned": "the dome's own controller closes when nobody speaks to it",
+    },
+    "enclosure.closed": _CONTACT_HELP,
+    "enclosure.mount_parked": _CONTACT_HELP,
+    "enclosure.mains": _CONTACT_HELP,
+    "slaving": {
+        "dome_radius_m": "of the sphere",
+        "pier_east_m": "where the mount's axes cross",
+        "pier_north_m": "North positive",
+        "pier_up_m": "above the dome's centre",
+        "axis_to_tube_m": "from the polar axis to the middle of the tube",
+        "lateral_m": "from the declination axis to the tube, sideways",
+        "beam_diameter_m": "of the light that must come through",
+        "slit_past_zenith_deg": "how far the slit reaches over the top",
+        "slit_lower_edge_deg": "altitude of the slit's lower edge",
+        "azimuth_zero_deg": "what the dome reads when the slit looks north",
+        "margin": "part of the free way at which the dome moves on",
+        "is_equatorial": "German equatorial; else alt-azimuth or fork",
+    },
+    "guard": {
+        "lease_s": "a window or night that is not heard of for so long is dead",
+        "closes_abandoned": "close when nobody lives any more; else alarm only",
+        "silent_s": "a sensor that says nothing for so long is unsafe",
+        "stop_countdown_s": "after a STOP of a safety close it closes again",
+        "reopen_after_min": "safe for so long before the dome may open again",
+        "open_at": "part of each weather limit that holds for opening",
+        "reopenings_a_night": "without an operator",
+        "sun_altitude_deg": "above it OPEN is refused, and the guard closes",
+        "retry_s": "after the first failed close, doubled after each",
+        "longest_retry_s": "between two tries at most",
+        "motor_starts_an_hour": "what the shutter's motor bears",
     },
     "calibration": {
         "rejection": "of light stacks: auto, or the name of a method",
@@ -216,7 +304,7 @@ class SettingsPage(QWidget):
         self._path_text = place
         self.connect_form.load(settings)
         for subject in SUBJECTS:
-            self.forms[subject.title].load(getattr(settings, subject.key) if subject.key else settings)
+            self.forms[subject.title].load(subject.values_in(settings))
         self._cameras.setText(_cameras_text(settings))
 
     def add_found(self, lines: tuple[FoundDevice, ...]) -> None:
@@ -323,9 +411,7 @@ class SubjectForm(QWidget):
         self.test = QPushButton("Test")
         self.test.setVisible(bool(subject.test))
         self.test.setAccessibleName(f"Test {subject.title}")
-        self.test.setToolTip(
-            {"mail": "Write a mail to every admin", "database": "Open the database"}.get(subject.test, "")
-        )
+        self.test.setToolTip(_TRIALS.get(subject.test, "Read the contact that is saved"))
         self.said = QLabel(wordWrap=True)
         buttons = QHBoxLayout()
         buttons.setSpacing(theme.NEAR_PX)
@@ -382,7 +468,7 @@ class SubjectForm(QWidget):
     def _ask_to_save(self) -> None:
         values = self.form.values()
         self.say("saving …", ok=True)
-        self.save_requested.emit({self._subject.key: values} if self._subject.key else values)
+        self.save_requested.emit(self._subject.as_tables(values))
 
     def _ask_to_test(self) -> None:
         self.say("testing …", ok=True)

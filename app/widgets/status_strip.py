@@ -24,7 +24,7 @@ _CAPTION_TOP, _CAPTION_PX, _WORD_TOP, _WORD_PX = 5, 16, 21, 30
 _LINES_PX = 34
 #: Between a word and its detail.
 _GAP_PX = 6
-_CELLS = {"SHUTTER": 170, "DOME": 134, "SKY": 194, "MOUNT": 168, "GUARD": 112}
+_CELLS = {"SHUTTER": 170, "DOME": 146, "SKY": 194, "MOUNT": 156, "GUARD": 112}
 
 
 class WordCell(QWidget):

@@ -12,10 +12,11 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QWidget
 
 from app.widgets import theme
+from app.widgets.choice_box import ChoiceBox
 from app.widgets.roles import set_role
 
 #: Labels are as wide in every form, so that the fields do not jump from one subject to the next.
-LABEL_PX = 148
+LABEL_PX = 156
 _FIELD_PX, _NUMBER_PX = 280, 112
 #: High enough for a marked field, so that nothing moves when one is marked.
 _ROW_PX = 34
@@ -28,9 +29,16 @@ _UNITS = {
     "arcsec": "″",
     "deg": "°",
     "adu": "adu",
+    "min": "min",
     "m": "m",
     "s": "s",
 }
+#: Names that no rule spells rightly.
+_SPOKEN = {"starttls": "STARTTLS", "progid": "ProgID", "unique_id": "UniqueID"}
+#: What may be answered to a question that may stay open.
+ANSWERS: tuple[tuple[str, bool | None], ...] = (("not answered", None), ("no", False), ("yes", True))
+
+_Editor = QLineEdit | QCheckBox | ChoiceBox
 
 
 def label_and_unit(name: str) -> tuple[str, str]:
@@ -62,7 +70,7 @@ class TableForm(QWidget):
         super().__init__(parent)
         self._model = model
         self._help = help_of
-        self._editors: dict[str, QLineEdit | QCheckBox] = {}
+        self._editors: dict[str, _Editor] = {}
         self._sentences: dict[str, QLabel] = {}
         self._loaded: dict[str, Any] = {}
         self._grid = QGridLayout(self)
@@ -85,6 +93,8 @@ class TableForm(QWidget):
             editor.blockSignals(True)
             if isinstance(editor, QCheckBox):
                 editor.setChecked(bool(value))
+            elif isinstance(editor, ChoiceBox):
+                editor.setCurrentIndex(editor.findData(value))
             else:
                 editor.setText(_text(value))
             editor.blockSignals(False)
@@ -113,7 +123,7 @@ class TableForm(QWidget):
         typed = self._model.model_validate(self._typed())
         return any(getattr(typed, name) != value for name, value in self._loaded.items())
 
-    def editor(self, name: str) -> QLineEdit | QCheckBox:
+    def editor(self, name: str) -> QLineEdit | QCheckBox | ChoiceBox:
         """The field of that name."""
         return self._editors[name]
 
@@ -123,18 +133,7 @@ class TableForm(QWidget):
 
     def _add(self, row: int, name: str) -> None:
         text, unit = label_and_unit(name)
-        field = self._model.model_fields[name]
-        is_optional = NoneType in get_args(field.annotation)
-        editor: QLineEdit | QCheckBox
-        if field.annotation is bool:
-            editor = QCheckBox()
-            editor.toggled.connect(self._check_and_tell)
-        else:
-            default = _text(field.get_default())
-            default = "not set" if is_optional or not default else f"{default} by default"
-            editor = QLineEdit(placeholderText=default)
-            editor.setFixedWidth(_NUMBER_PX if _is_number(field.annotation) else _FIELD_PX)
-            editor.textEdited.connect(self._check_and_tell)
+        editor = self._editor_for(name)
         label = QLabel(text)
         label.setBuddy(editor)
         editor.setAccessibleName(f"{text}, {unit}" if unit else text)
@@ -157,6 +156,25 @@ class TableForm(QWidget):
             self._grid.addWidget(part, row, column, Qt.AlignmentFlag.AlignVCenter)
         self._grid.setRowMinimumHeight(row, _ROW_PX)
         self._editors[name], self._sentences[name] = editor, sentence
+
+    def _editor_for(self, name: str) -> _Editor:
+        """A box for yes or no, a choice where neither may be said, a line for all else."""
+        field = self._model.model_fields[name]
+        if field.annotation is bool:
+            box = QCheckBox()
+            box.toggled.connect(self._check_and_tell)
+            return box
+        if bool in get_args(field.annotation):
+            choice = answer_box()
+            choice.setFixedWidth(_FIELD_PX)
+            choice.currentIndexChanged.connect(self._check_and_tell)
+            return choice
+        default = _text(field.get_default())
+        is_optional = NoneType in get_args(field.annotation)
+        line = QLineEdit(placeholderText="not set" if is_optional or not default else f"{default} by default")
+        line.setFixedWidth(_NUMBER_PX if _is_number(field.annotation) else _FIELD_PX)
+        line.textEdited.connect(self._check_and_tell)
+        return line
 
     def _check_and_tell(self) -> None:
         self._check()
@@ -183,6 +201,8 @@ class TableForm(QWidget):
         editor = self._editors[name]
         if isinstance(editor, QCheckBox):
             return editor.isChecked()
+        if isinstance(editor, ChoiceBox):
+            return editor.currentData()
         text = editor.text().strip()
         if self._is_list(name):
             return tuple(part.strip() for part in text.split(",") if part.strip())
@@ -192,12 +212,22 @@ class TableForm(QWidget):
         return isinstance(self._model.model_fields[name].get_default(), tuple)
 
 
+def answer_box() -> ChoiceBox:
+    """A choice of `ANSWERS`, of which the data are the values."""
+    box = ChoiceBox()
+    for text, value in ANSWERS:
+        box.addItem(text, value)
+    return box
+
+
 def fields_of(model: type[BaseModel], *without: str) -> tuple[str, ...]:
     """The fields of a table that a form can show: no secrets, no tables, none of `without`."""
     return tuple(
         name
         for name, field in model.model_fields.items()
-        if name not in without and SecretStr not in (field.annotation, *get_args(field.annotation))
+        if name not in without
+        and SecretStr not in (field.annotation, *get_args(field.annotation))
+        and not isinstance(field.get_default(), BaseModel)
     )
 
 
@@ -207,9 +237,7 @@ def _is_number(annotation: Any) -> bool:
 
 
 def _spoken(name: str) -> str:
-    if name == "starttls":
-        return "STARTTLS"
-    words = name.replace("_", " ")
+    words = _SPOKEN.get(name) or name.removeprefix("is_").replace("_", " ")
     return words[:1].upper() + words[1:]
 
 

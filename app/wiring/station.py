@@ -80,6 +80,7 @@ class Connections(QObject):
             lambda: station.surroundings.state,
             lambda: station.guard.state,
             observatory.settings.weather_limits,
+            observatory.settings.guard.silent_s,
             observatory.clock,
             devices.sky_clock,
             who,
@@ -92,6 +93,7 @@ class Connections(QObject):
             lambda: self.alarms.unacknowledged,
             devices.site,
             observatory.settings.weather_limits,
+            observatory.settings.guard.silent_s,
             observatory.clock,
             devices.sky_clock,
             is_simulated=devices.is_ours,
@@ -143,6 +145,7 @@ class Connections(QObject):
         connect_settings(panel, self.devices, station.observatory.settings, station.observatory.settings_file)
         connect_foot(panel, station, self.health, self.batch_thread, self.batches, self.bridge)
         connect_question(panel.question, self.quitting)
+        panel.night.guard.set_abandoned(closes=station.devices.enclosure.closes_when_abandoned)
         self.dome.state_changed.connect(self._say_who_commands)
 
     def _say_who_commands(self, state: DomeState, _: float) -> None:
@@ -150,7 +153,8 @@ class Connections(QObject):
         if state.is_owner:
             self._panel.window.clear_banner("owner")
         else:
-            watched = "Another Cupola has the dome: from here you can watch it, close it, stop it, and take it over"
+            who = state.owner or "another Cupola"
+            watched = f"Commanded by {who}: from here you can watch the dome, close it, stop it, and take it over"
             self._panel.window.show_banner(watched, Severity.ATTENTION, "owner")
 
     def start(self) -> None:
@@ -200,10 +204,7 @@ class Connections(QObject):
         is_answered = all(barrier.done() for barrier in self._barriers)
         if is_answered:
             self._barriers = [executor.submit(_nothing) for executor in (self._sql, self._pictures)]
-        now_s = self._station.observatory.clock.monotonic()
-        around = self._station.surroundings.state
-        is_read = None not in (around.mount.read_s, around.is_safe.read_s, around.weather.read_s)
-        return is_answered and is_read and self._station.dome.state.is_connected(now_s)
+        return is_answered and self._station.is_read
 
 
 def _nothing() -> None:

@@ -21,7 +21,7 @@ from app.model.reading import Reading
 from app.model.records import JournalEntry
 from app.model.settings import WeatherLimits
 from app.model.strip import Severity
-from app.model.surroundings import Surroundings
+from app.model.surroundings import Surroundings, Weather
 from app.store.engine import open_database
 from app.store.journal import Journal
 from app.widgets import theme
@@ -60,11 +60,18 @@ class World:
         self.clock, self.sounds, self.alarms, self.notices = Watch(), 0, (), {}
         self.shutter = ShutterState.OPEN
         self.is_safe = False
+        self.data_age_s = 2.0
         self.controller = AlarmsController(
             lambda: DomeState(shutter=self.read(self.shutter), is_slewing=self.read(False)),
-            lambda: Surroundings(has_safety_monitor=True, is_safe=self.read(self.is_safe)),
+            lambda: Surroundings(
+                has_safety_monitor=True,
+                is_safe=self.read(self.is_safe),
+                has_weather=True,
+                weather=self.read(Weather(wind_m_s=3.0, age_s=self.data_age_s)),
+            ),
             lambda: self.read(GuardState(server="a:1/0", pid=7)),
             WeatherLimits(),
+            30.0,
             self.clock,
             self.clock,
             "ada",
@@ -88,6 +95,15 @@ class World:
 @pytest.fixture
 def world(qapp):
     return World()
+
+
+def test_a_weather_station_whose_data_stand_still_is_an_alarm_though_it_answers(world):
+    world.is_safe = True
+    world.look(after_s=11.0)
+    assert world.alarms == ()
+    world.data_age_s = 60.0
+    world.look()
+    assert "data are 60 s old, limit 30 s" in world.alarms[0].sentence
 
 
 def test_an_alarm_is_emitted_with_its_banner_and_sounds_every_two_seconds(world):
@@ -196,6 +212,17 @@ def test_an_alarm_is_acknowledged_and_muted_by_its_buttons(qtbot, alarm_list):
     assert muted.args == [("sky",), 10.0]
     alarm_list.set_alarms((replace(RAIN, muted_until_s=5.0),))
     assert not button(view, "Mute").isEnabled()
+
+
+def test_alarms_that_have_room_are_not_scrolled_and_a_number_stays_with_its_unit(qtbot, alarm_list):
+    two = (RAIN, replace(RAIN, key="b", sentence="NOT CLOSED after 3 tries, next in 45 s (wind 14.2 m/s > 12): look"))
+    alarm_list.set_alarms(two)
+    QApplication.processEvents()
+    assert not alarm_list._scroll.verticalScrollBar().isVisible()
+    sentence = next(view._sentence.text() for view in views(alarm_list) if "tries" in view._sentence.text())
+    assert "next in 45\u00a0s (wind 14.2\u00a0m/s >\u00a012)" in sentence
+    alarm_list.set_most_height(100)
+    qtbot.waitUntil(alarm_list._scroll.verticalScrollBar().isVisible)
 
 
 def test_all_are_acknowledged_at_once(qtbot, alarm_list):
@@ -318,8 +345,8 @@ def test_a_row_says_who_what_before_after_latency_and_interlocks(qtbot):
     qtbot.addWidget(view)
     view.set_entries((ENDED, CLOSE, ORDER))
     assert cells(view, CLOSE) == [
-        "2026-11-22 21:04:55", "ada", "dome close", "127.0.0.1:11111/0", "137.4° open still", "", "12 ms",
-        "interlocks: lockout: nobody; answer: accepted",
+        "11-22 21:04:55", "ada", "dome close", "127.0.0.1:11111/0", "137.4° open still", "", "12 ms",
+        "answer: accepted; interlocks: lockout: nobody",
     ]  # fmt: skip
     assert cells(view, ENDED)[5:7] == ["137.4° closed still", "34 s"]
     assert cells(view, ORDER)[-1] == "request: object M 51"

@@ -65,6 +65,7 @@ PICTURES = {
     "closing": (dome(shutter=ShutterState.CLOSING), telescope(139.1), None),
     "moving": (dome(target_deg=171.4), telescope(175.0), 12.0),
     "following": (dome(following=FOLLOWING), telescope(139.1), None),
+    "following_turns": (dome(target_deg=122.0, following=replace(FOLLOWING, beam_deg=-7.5)), telescope(139.1), 6.0),
     "clipped": (dome(following=replace(FOLLOWING, beam_deg=11.5)), telescope(139.1), None),
     "dropped": (dome(following=FollowState(is_dropped=True, reason="the mount is silent")), telescope(139.1), None),
     "roof_open": (dome(None, facts=ROOF), telescope(139.1), None),
@@ -147,7 +148,7 @@ def test_states_that_must_not_be_taken_for_each_other_differ_without_colour():
         ("fresh", "stale", "never"),
         ("closed_word", "closed_proven", "not_closed", "opening", "closing", "fresh"),
         ("roof_open", "roof_closed_word", "roof_closed_proven", "roof_opening", "roof_not_closed"),
-        ("fresh", "following", "clipped", "moving"),
+        ("fresh", "following", "following_turns", "clipped", "moving"),
     )
     for names in groups:
         looks = [plan_in_grey(name) for name in names]

@@ -14,6 +14,7 @@ from app.model.strip import Severity
 from app.widgets import theme
 from app.widgets.dome_panel import DomePanel
 from app.widgets.hold_button import HoldButton
+from app.widgets.move_words import move_text
 from app.widgets.turn_clock import TurnClock
 
 NOW_S = 1000.0
@@ -236,6 +237,19 @@ def test_open_that_is_refused_says_which_interlock_its_value_limit_age_and_remed
     assert button(panel, "Go").isEnabled()  # turns obey the guard alone
 
 
+def test_the_line_over_open_says_that_nothing_is_known_rather_than_that_all_is_good(panel):
+    panel.set_state(dome(age_s=12.0, interlocks=GOOD), NEVER_READ, NOW_S)
+    assert interlock_words(panel).text().startswith("OPEN refused \u00b7 The dome has not answered for 12 s")
+
+
+def test_close_says_that_nothing_comes_of_it_in_lockout(panel):
+    close = button(panel, "CLOSE")
+    assert "Never refused here" in close.toolTip()
+    panel.set_state(dome(interlocks=(LOCKOUT,)), NEVER_READ, NOW_S)
+    assert close.isEnabled()
+    assert "Nothing closes now: lockout: Bea is in the dome" in close.toolTip()
+
+
 def test_open_with_an_override_carries_name_reason_and_minutes_once(qtbot, panel):
     refusing = dome(interlocks=(*GOOD, WIND))
     panel.set_state(refusing, NEVER_READ, NOW_S)
@@ -286,11 +300,14 @@ def test_nobody_may_override_a_lockout_and_nothing_but_close_is_free(qtbot, pane
 def test_who_does_not_own_the_dome_closes_only_and_may_take_over(qtbot, panel):
     take_over = button(panel, "Take over")
     assert not take_over.isVisible()
-    panel.set_state(dome(is_owner=False, following=FollowState(Follower.CUPOLA)), NEVER_READ, NOW_S)
+    state = dome(is_owner=False, owner="bea's Cupola (process 7)", following=FollowState(Follower.CUPOLA))
+    panel.set_state(state, NEVER_READ, NOW_S)
     for name in ("OPEN", "Go", "Home", "Park", "Jog clockwise", "Follow"):
         assert not button(panel, name).isEnabled()
-        assert "Another program commands this dome" in button(panel, name).accessibleDescription()
-    assert any("Another program commands this dome" in text for text in texts(panel))
+        assert (
+            "Commanded by bea's Cupola (process 7): this window watches" in button(panel, name).accessibleDescription()
+        )
+    assert any("Commanded by bea's Cupola (process 7)" in text for text in texts(panel))
     assert wish_of(qtbot, panel, lambda: click(qtbot, button(panel, "CLOSE"))) == DomeWish(WishKind.CLOSE)
     assert isinstance(take_over, HoldButton)
     with qtbot.assertNotEmitted(panel.take_over_requested):
@@ -387,6 +404,8 @@ def test_every_phase_is_named_and_the_end_stays(qtbot, panel):
     assert message(panel)[0] == "GO TO 171.0°: accepted"
     panel.set_state(dome(move=moved(Phase.MOVING)), NEVER_READ, NOW_S)
     assert message(panel)[0] == "GO TO 171.0°: moving"
+    assert move_text(replace(moved(Phase.ACCEPTED), answered_s=0.012))[0] == "GO TO 171.0°: accepted in 12 ms"
+    assert move_text(replace(moved(Phase.MOVING), answered_s=0.012))[0] == "GO TO 171.0°: moving, accepted in 12 ms"
     for _ in range(3):
         panel.set_state(dome(last_move=moved(Phase.ARRIVED)), NEVER_READ, NOW_S)
         assert message(panel) == ("GO TO 171.0°: arrived in 12 s", "")

@@ -140,6 +140,7 @@ def test_lockout_needs_a_name_and_a_reason_and_is_held(qtbot, panel):
 def test_a_lockout_that_is_held_names_its_holder_and_is_released_by_a_hold(qtbot, panel):
     panel.set_state(dome(), word(phase=GuardPhase.LOCKOUT, lockout=HELD), NOW_S)
     assert "Taken by ada at 21:04:55: cleaning the mirror" in texts(panel)
+    assert any(HARDWARE_STOP in text for text in texts(panel))
     assert not hold_button(panel, "LOCKOUT").isVisible()
     release = hold_button(panel, "Release LOCKOUT")
     with qtbot.assertNotEmitted(panel.release_wanted):
@@ -162,14 +163,20 @@ def test_an_override_tells_author_reason_and_time_and_ends_with_one_click(qtbot,
 # The page
 
 
-def test_guard_and_what_holds_open_back_are_seen_at_all_times(page):
+def test_the_guard_is_seen_at_all_times(page):
     page.set_dome(dome(), NEVER_READ, NOW_S)
     page.set_guard(word(), NOW_S)
-    assert {"on duty, 0 s ago", "\u2717 OPEN refused by sky (and 1 more)"} <= set(texts(page._guard_summary))
-    page.set_dome(dome(interlocks=tuple(replace(one, is_good=True) for one in INTERLOCKS)), NEVER_READ, NOW_S)
-    assert "OPEN: all 3 interlocks are good" in texts(page._guard_summary)
+    assert "on duty, 0 s ago" in texts(page._guard_summary)
     page.set_guard(word(age_s=3.1), NOW_S)
     assert "silent, 3 s ago" in texts(page._guard_summary)
+    page.set_guard(word(phase=GuardPhase.COUNTDOWN, countdown_s=23.0), NOW_S)
+    assert "23\u00a0s to close" in texts(page._guard_summary)
+
+
+def test_a_dome_that_stays_open_when_it_is_abandoned_is_named(panel):
+    assert any("does not close by itself" in text for text in texts(panel))
+    panel.set_abandoned(closes=True)
+    assert not any("does not close by itself" in text for text in texts(panel))
 
 
 def test_all_about_the_guard_takes_the_place_of_the_plots_and_gives_it_back(qtbot, page):
@@ -180,6 +187,21 @@ def test_all_about_the_guard_takes_the_place_of_the_plots_and_gives_it_back(qtbo
     assert page.plots.isVisible()
     page.restore_view(kept)
     assert page.guard.isVisible()
+
+
+def test_all_about_the_guard_is_seen_without_scrolling_on_a_small_screen(page):
+    interlocks = (*INTERLOCKS, *(replace(INTERLOCKS[0], name=f"good {number}") for number in range(5)))
+    page.set_dome(dome(interlocks=interlocks), NEVER_READ, NOW_S)
+    page.set_guard(word(phase=GuardPhase.LOCKOUT, reason="rain", lockout=HELD, faults=("no mail",) * 3), NOW_S)
+    page.show_guard()
+    QApplication.processEvents()
+    assert not page.guard._interlocks.verticalScrollBar().isVisible()
+    assert page.guard._health._facts.height() >= page.guard._health._facts.sizeHint().height()
+    assert {"would close: rain", "faults: 3, see the alarms"} <= {
+        line for text in texts(page.guard) for line in text.splitlines()
+    }
+    page.show_plots()
+    assert page.plots.height() < page.guard.height()
 
 
 def test_a_countdown_shows_lockout_once(qtbot, page):
@@ -232,6 +254,15 @@ def test_a_countdown_stands_there_while_the_guard_says_so():
     assert "countdown" not in notices_of((), counting, None, NOW_S + 10.0)
 
 
+def test_a_countdown_is_told_once_on_every_page():
+    counting = word(phase=GuardPhase.COUNTDOWN, reason="rain", countdown_s=23.2)
+    told = Alarm("guard countdown", "STOP ended a safety close", Severity.ALARM, AT)
+    other = replace(told, key="sky", sentence="Rain")
+    assert "alarm" not in notices_of((told,), counting, None, NOW_S)
+    assert notices_of((told, other), counting, None, NOW_S)["alarm"].text == "Rain"
+    assert notices_of((told,), word(), None, NOW_S)["alarm"].text == told.sentence
+
+
 def test_an_override_stands_there_with_author_reason_and_time_left_until_it_expires():
     text = "Override of sky by bob: dry, I look at it. 23 m 20 s left; its end is an alarm, no motion"
     assert notices_of((), word(), OVERRIDE, NOW_S)["override"] == Notice(text, Severity.ATTENTION, "End override")
@@ -282,7 +313,10 @@ class Dome:
     """A dome whose override ends."""
 
     def __init__(self):
-        self.ended = []
+        self.ended, self.stopped = [], []
+
+    def stop(self, who):
+        self.stopped.append(who)
 
     def end_override(self, who):
         self.ended.append(who)
@@ -339,6 +373,7 @@ def test_lockout_is_taken_in_the_name_of_who_goes_in_and_released_by_the_operato
     with qtbot.waitSignal(guarding.said):
         guarding.release_lockout("eve")
     assert guarding.watch.asked == [("take", "eve", "mirror"), ("release", "ada", "eve")]
+    assert guarding.dome_service.stopped == ["ada"], "what moves when people go in is stopped"
     qtbot.waitUntil(lambda: len(guarding.journal.newest(9)) == 2)
     assert [(row.who, row.what, row.subject, row.detail) for row in guarding.journal.newest(9)] == [
         ("ada", "LOCKOUT released", "a:1/0", {"of": "eve"}),
@@ -351,6 +386,7 @@ def test_what_the_guard_refuses_is_said(qtbot, guarding):
     with qtbot.waitSignal(guarding.said) as said:
         guarding.take_lockout("eve", "mirror")
     assert said.args == ["bob has LOCKOUT already: he releases it", Severity.ATTENTION]
+    assert guarding.dome_service.stopped == []
 
 
 def test_the_override_ends_in_the_dome_service(qtbot, guarding):

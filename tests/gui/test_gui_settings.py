@@ -6,7 +6,19 @@ import pytest
 from PySide6.QtCore import Qt
 
 from app.model.found_device import FoundDevice
-from app.model.settings import Calibration, Device, Dome, Mail, Settings, Site, WeatherLimits
+from app.model.settings import (
+    Calibration,
+    Contact,
+    Device,
+    Dome,
+    Enclosure,
+    Guard,
+    Mail,
+    Settings,
+    Site,
+    Slaving,
+    WeatherLimits,
+)
 from app.widgets.settings_page import SUBJECTS, SettingsPage
 from app.widgets.table_form import TableForm, fields_of, label_and_unit
 
@@ -46,6 +58,10 @@ def type_into(qtbot, editor, text):
         ("elevation_m", "Elevation", "m"),
         ("gain_e_per_adu", "Gain", "e⁻/adu"),
         ("humidity_percent", "Humidity", "%"),
+        ("reopen_after_min", "Reopen after", "min"),
+        ("dome_radius_m", "Dome radius", "m"),
+        ("is_inverted", "Inverted", ""),
+        ("unique_id", "UniqueID", ""),
         ("name", "Name", ""),
     ],
 )
@@ -55,9 +71,53 @@ def test_units_come_from_the_names(name, label, unit):
 
 def test_every_setting_has_a_place():
     shown = {(subject.key, name) for subject in SUBJECTS for name in subject.names}
-    tables = {"site": Site, "dome": Dome, "mail": Mail, "calibration": Calibration, "weather_limits": WeatherLimits}
+    tables = {
+        "site": Site, "dome": Dome, "mail": Mail, "calibration": Calibration, "weather_limits": WeatherLimits,
+        "enclosure": Enclosure, "slaving": Slaving, "guard": Guard,
+    }  # fmt: skip
     for key, model in tables.items():
         assert {(key, name) for name in fields_of(model, "server", "device")} <= shown
+    for contact in ("closed", "mount_parked", "mains"):
+        assert {(f"enclosure.{contact}", name) for name in Contact.model_fields} <= shown
+
+
+def test_every_number_that_guards_the_dome_says_what_it_means(page):
+    for title in ("Enclosure", "Contact: shutter", "Following", "Guard", "Weather limits", "Dome"):
+        form = page.forms[title].form
+        silent = [name for name in form._editors if not form.sentence(name)]
+        assert not silent, f"{title}: {silent}"
+
+
+def test_question_that_may_stay_open_is_answered_in_its_form(page, qtbot):
+    page.show_subject("Enclosure")
+    form = page.forms["Enclosure"]
+    choice = form.form.editor("can_hit_mount")
+    assert choice.currentText() == "not answered"
+    qtbot.keyClicks(choice, "yes")
+    qtbot.mouseClick(form.save, Qt.MouseButton.LeftButton)
+    assert page.saved == [
+        {"enclosure": {"can_hit_mount": True, "shutter_azimuth_deg": None, "closes_when_abandoned": False}}
+    ]
+    page.set_settings(Settings(enclosure=Enclosure(can_hit_mount=True)), None)
+    assert choice.currentText() == "yes"
+    assert not form.save.isEnabled()
+    page.set_settings(Settings(), None)
+    assert choice.currentData() is None
+
+
+def test_contact_is_saved_within_its_building_and_tried_out(page, qtbot):
+    page.show_subject("Contact: mount")
+    form = page.forms["Contact: mount"]
+    type_into(qtbot, form.form.editor("server"), "192.168.1.20:11111")
+    type_into(qtbot, form.form.editor("contact"), "3")
+    qtbot.mouseClick(form.save, Qt.MouseButton.LeftButton)
+    assert page.saved == [{"enclosure": {"mount_parked": {
+        "server": "192.168.1.20:11111", "device": 0, "unique_id": "", "contact": 3, "is_inverted": False
+    }}}]  # fmt: skip
+    qtbot.mouseClick(form.test, Qt.MouseButton.LeftButton)
+    assert page.tested == [("mount_parked", "", 0)]
+    page.show_result("mount_parked", "contact 3 says yes", True)
+    assert form.said.text() == "contact 3 says yes"
 
 
 def test_password_is_never_shown():
@@ -163,8 +223,34 @@ def test_discover_choose_test_save(page, qtbot):
     qtbot.mouseClick(form._save, Qt.MouseButton.LeftButton)
     assert page.saved[0]["dome"] == {"server": "192.168.1.20:11111", "device": 1, "unique_id": "Baader 3.5 m-id"}
     assert page.saved[0]["mount"] == {"server": None, "device": 0, "unique_id": None}
+    assert page.saved[0]["enclosure"] == {"can_hit_mount": None}
     page.show_result("save", "Saved", True)
     assert form._saved.text() == "✓ Saved"
+
+
+def test_whether_the_roof_can_hit_the_telescope_is_asked_where_one_connects(page, qtbot):
+    form = page.connect_form
+    assert "OPEN is refused until" in form._meaning.text()
+    assert form._meaning.property("role") == "attention"
+    qtbot.keyClick(form.can_hit_mount, Qt.Key.Key_Down)
+    assert "OPEN" not in form._meaning.text()
+    qtbot.mouseClick(form._save, Qt.MouseButton.LeftButton)
+    assert page.saved[0]["enclosure"] == {"can_hit_mount": False}
+    page.set_settings(Settings(enclosure=Enclosure(can_hit_mount=True)), None)
+    assert form.can_hit_mount.currentText() == "yes"
+
+
+def test_connecting_needs_no_scrolling_on_a_small_screen(page, qtbot):
+    page.add_found(tuple(FoundDevice("10.0.0.5:1", kind, 0, kind, kind) for kind in ("dome", "switch", "camera", "x")))
+    page.show_subject("Connect your observatory")
+    bar = page._stack.currentWidget().verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() == 0)
+
+
+def test_found_switch_says_where_its_contacts_are_named(page):
+    page.add_found((FoundDevice("192.168.1.20:11111", "switch", 0, "Relay", "Relay-id"),))
+    page.connect_form._table.activated.emit(page.connect_form._model.index(0, 0))
+    assert "Contact" in page.connect_form._said.text()
 
 
 def test_device_of_another_kind_is_refused_with_a_sentence(page, qtbot):

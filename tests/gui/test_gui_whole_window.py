@@ -10,14 +10,14 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 from PySide6.QtCore import QPoint
-from PySide6.QtWidgets import QLineEdit, QPushButton, QWidget
+from PySide6.QtWidgets import QLineEdit
 from pytestqt.qtbot import QtBot
 
 from app.model.batch import Status
 from app.model.dome import ShutterWord
 from app.model.wording import declination_text, right_ascension_text
 from app.sim.raw_night import write_night
-from tests.gui.window import Whole, newest, whole_window
+from tests.gui.window import Whole, named, newest, whole_window
 
 #: Filters of warnings are every thread's: those that the threads of the window set for a moment stay set here.
 pytestmark = pytest.mark.filterwarnings(
@@ -37,12 +37,6 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def same_settings(own_home: Path, monkeypatch: pytest.MonkeyPatch, whole: Whole) -> None:
     """Every test gets a home of its own; the window keeps its settings."""
     monkeypatch.setenv("CUPOLA_SETTINGS", str(whole.settings))
-
-
-def named(parent: QWidget, name: str, kind: type[QWidget] = QPushButton) -> QWidget:
-    """The one part of that accessible name."""
-    (found,) = [part for part in parent.findChildren(kind) if part.accessibleName() == name and part.isVisible()]
-    return found
 
 
 def test_click_on_the_dial_turns_the_dome_and_the_dial_follows(whole: Whole) -> None:

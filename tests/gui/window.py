@@ -19,7 +19,7 @@ from typing import Any
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence, QWindow
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
 from app.bootstrap import embedded
 from app.bootstrap.devices import simulated_devices
@@ -56,13 +56,13 @@ def night_simulator(scale: float = 1.0) -> Iterator[tuple[Simulator, str]]:
         running.__exit__(None, None, None)
 
 
-def write_settings(folder: Path) -> Path:
-    """A settings file with everything in one folder, and a port for orders that is free."""
+def write_settings(folder: Path, more: str = "") -> Path:
+    """A settings file with everything in one folder, and a port for orders that is free; `more` are further tables."""
     file = folder / "settings.toml"
     database, repository = folder / "cupola.sqlite", folder / "repository"
     file.write_text(
         f'database = "sqlite:///{database.as_posix()}"\nrepository = "{repository.as_posix()}"\n'
-        "[front_desk]\nport = 0\n",
+        f"[front_desk]\nport = 0\n{more}",
         encoding="utf-8",
     )
     return file
@@ -141,7 +141,7 @@ class Whole:
 
 
 @contextmanager
-def whole_window(bot: Any, folder: Path, scale: float = 1.0) -> Iterator[Whole]:
+def whole_window(bot: Any, folder: Path, scale: float = 1.0, more: str = "") -> Iterator[Whole]:
     """The window as operators have it, offscreen; ended in order.
 
     Parameters
@@ -152,8 +152,10 @@ def whole_window(bot: Any, folder: Path, scale: float = 1.0) -> Iterator[Whole]:
         For settings, database and repository.
     scale : float
         How much quicker than in truth the simulated motors are.
+    more : str
+        Further tables of the settings.
     """
-    settings, home = write_settings(folder), folder / "home"
+    settings, home = write_settings(folder, more), folder / "home"
     application = application_with_theme("dark")
     before = {name: os.environ.get(name) for name in (SETTINGS_VARIABLE, "HOME")}
     os.environ |= {SETTINGS_VARIABLE: str(settings), "HOME": str(home)}
@@ -186,6 +188,12 @@ def whole_window(bot: Any, folder: Path, scale: float = 1.0) -> Iterator[Whole]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+
+
+def named(parent: QWidget, name: str, kind: type[QWidget] = QPushButton) -> Any:
+    """The one part of that accessible name that is seen."""
+    (found,) = [part for part in parent.findChildren(kind) if part.accessibleName() == name and part.isVisible()]
+    return found
 
 
 class _TestsGoOn:

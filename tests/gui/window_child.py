@@ -20,10 +20,10 @@ from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, QSocketNotifier, Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QTableView
 
 from app import __main__ as program
 from app import gui
+from app.widgets.log_table import LogTable
 
 TICK_MS = 10
 #: With the name of a file as an argument every tick later than this is explained there.
@@ -164,7 +164,7 @@ class WatchedSession(gui.Session):
     def do_state(self) -> None:
         batch = self.panel.batches.list.current
         top = self.panel.log.view_state()["top"]
-        table = self.panel.log.findChild(QTableView)
+        table = self.panel.log.findChild(LogTable)
         row = table.verticalScrollBar().value()
         orders = self.panel.orders._model
         model = table.model()
@@ -189,7 +189,7 @@ class WatchedSession(gui.Session):
         return str(station.dome.state.shutter_word(station.observatory.clock.monotonic()))
 
     def do_scroll_log(self, row: int) -> None:
-        self.panel.log.findChild(QTableView).verticalScrollBar().setValue(row)
+        self.panel.log.findChild(LogTable).verticalScrollBar().setValue(row)
         say(scrolled=self.panel.log.view_state()["top"])
 
     def do_select_batch(self, name: str) -> None:

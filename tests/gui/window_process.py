@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from tests.integration.nights import Home
+from tests.simulated import end_guards
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -163,11 +164,12 @@ class Windows:
                     pipe.close()
         with contextlib.suppress(FileNotFoundError):
             self.simulator.end()
+        end_guards(self.home.folder)
 
 
 @contextmanager
 def windows(folder: Path) -> Iterator[Windows]:
-    """Windows in a home of their own; all of them and their simulator end with the test."""
+    """Windows in a home of their own; all of them, their simulator and its guard end with the test."""
     all_of_them = Windows(folder)
     try:
         yield all_of_them

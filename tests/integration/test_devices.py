@@ -23,17 +23,20 @@ from app.devices.weather import AlpacaWeather
 from app.model.clock import SystemClock
 from app.model.dome import (
     DeviceBusy,
+    DeviceError,
     DeviceNonsense,
     DeviceNotSupported,
     DeviceRefused,
     DeviceUnreachable,
+    DomeWish,
     ShutterState,
+    WishKind,
 )
 from app.model.found_device import FoundDevice
-from app.model.settings import Dome
+from app.model.settings import Contact, Dome
 from app.model.surroundings import PierSide
 from app.services import dome as dome_module
-from app.services.device_search import try_device
+from app.services.device_search import try_contact, try_device
 from app.services.dome import DomeService
 from app.services.service_loop import ServiceLoop
 from tests.conditions import FixedConditions
@@ -361,7 +364,7 @@ class TestFoundAgain:
             assert str(address) == f"{server.server}/7"
             commands = {one["path"] for one in server.requests(since) if one["method"] == "PUT"}
             assert commands <= {"/api/v1/dome/7/connect", "/api/v1/dome/7/connected"}
-            service.close_now("ada").result(LIMIT_S)
+            loop.submit(service.ask(DomeWish(WishKind.CLOSE), "ada")).result(LIMIT_S)
             assert server.requests()[-1]["path"].startswith("/api/v1/dome/7/")
         finally:
             loop.submit(service.shut_down()).result(LIMIT_S)
@@ -511,6 +514,12 @@ class TestOthers:
         said = try_device(kind, server.server, 0)
         assert said.startswith(f"{server.server}/0: ")
         assert says in said
+
+    def test_contact_can_be_tried_out_and_one_without_a_server_is_none(self, server):
+        says = {try_contact(Contact(server=server.server, contact=2, is_inverted=flag))[-4:] for flag in (False, True)}
+        assert says == {" yes", "s no"}
+        with pytest.raises(DeviceError, match="No contact is saved"):
+            try_contact(Contact())
 
 
 @pytest.mark.parametrize(

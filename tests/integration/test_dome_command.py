@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -22,7 +24,7 @@ from app.bootstrap import dome_access
 from app.bootstrap.dome_access import Manner
 from app.bootstrap.observatory import lock_file, open_observatory
 from app.bootstrap.station import Station, open_station
-from app.commands import dome
+from app.commands import dome, guard
 
 SIMULATE = (
     "import sys; sys.path.insert(0, '.')\n"
@@ -246,3 +248,18 @@ def write_address(address: str) -> None:
     with open_observatory() as observatory:
         file = lock_file(observatory.database, "desk").with_suffix(".json")
     file.write_text(json.dumps({"port": int(address.partition(":")[2]), "pid": 1}))
+
+
+@pytest.mark.usefixtures("settings")
+def test_who_goes_into_the_dome_stops_it_and_nothing_moves_until_they_are_out(simulator, said):
+    guard.lockout("Ada: greases the wheels", as_json=True)
+    state = said()
+    try:
+        assert state["lockout"]["who"] == "Ada"
+        assert simulator.commands[-1] == "abortslew"
+        assert dome.goto("200", None, MANNER, as_json=True) == 1
+        assert "Ada releases it" in said()["reason"]
+        guard.release("Ada", as_json=True)
+        assert said()["lockout"] is None
+    finally:
+        os.kill(state["pid"], signal.SIGTERM)

@@ -20,11 +20,12 @@ from itertools import pairwise
 import pytest
 from aiosmtpd.controller import Controller
 
-from app.bootstrap.guarding import start_guard
+from app.bootstrap.guarding import end_hung_guard, start_guard
 from app.devices.dome import AlpacaDome
 from app.guard.close import devices_at
 from app.guard.desk import Desk
 from app.guard.duty import Guard
+from app.guard.errand import turn_dome
 from app.guard.mail import Mailer
 from app.guard.memory import Keeper, recall
 from app.guard.places import Places
@@ -34,7 +35,7 @@ from app.model.dome import Override
 from app.model.guard import GuardPhase, GuardPlan
 from app.model.settings import Contact, Device, Dome, Enclosure, Mail, Site
 from app.model.settings import Guard as Rules
-from app.services.guard_watch import GuardSaidNo, GuardWatch
+from app.services.guard_watch import GuardSaidNo, GuardUnreachable, GuardWatch
 from app.services.service_loop import ServiceLoop
 from tests.simulated import CHECKOUT, simulator
 
@@ -236,9 +237,13 @@ def test_a_living_guard_is_adopted_and_a_frozen_window_is_no_window(plan, watchi
         # No tick any more: the poll goes on, but the lease is not renewed.
         until(lambda: fresh(watching).leases[0].age_s > 1.0)
         assert watching.end_lease("window").result(3.0).leases == ()
+        other.tick("serve")
+        until(lambda: [lease.name for lease in fresh(watching).leases] == ["serve"])
+        other.tick("serve")
     finally:
         loop.submit(other.shut_down()).result(5.0)
         loop.close(5.0)
+    until(lambda: fresh(watching).leases == ())  # who ends in order is not taken for dead
 
 
 def test_a_killed_guard_is_started_again_and_keeps_lockout(sim, plan, watching):
@@ -264,6 +269,54 @@ def test_a_killed_guard_is_started_again_and_keeps_lockout(sim, plan, watching):
     assert watching.release_lockout("Bob", "Ada").result(3.0).lockout is None
     until(lambda: puts(sim, since))
     assert watching.opening("Ada", is_attended=True).result(3.0).reopenings_left == 2
+
+
+def test_a_guard_that_hangs_is_killed_and_another_takes_its_place(plan):
+    loop = ServiceLoop()
+    loop.start()
+    end_hung = lambda: end_hung_guard(plan)  # noqa: E731
+    watch = GuardWatch(plan, lambda: start_guard(plan), SystemClock(), poll_s=0.2, end_hung=end_hung, hangs_s=2.5)
+    loop.submit(watch.run())
+    try:
+        first = until(lambda: fresh(watch))
+        os.kill(first.pid, signal.SIGSTOP)
+        stopped_s = time.monotonic()
+        second = until(lambda: (state := fresh(watch)) is not None and state.pid != first.pid and state, 20.0)
+        measured.info("guard_hung_to_guard_back_s: %s", time.monotonic() - stopped_s)
+        os.kill(second.pid, signal.SIGTERM)
+    finally:
+        loop.submit(watch.shut_down()).result(5.0)
+        loop.close(5.0)
+
+
+def test_no_process_but_a_guard_is_killed_for_one_that_hangs(plan):
+    with process("import threading; threading.Event().wait(60.0)") as other:
+        plan.runtime_file.write_text(json.dumps({"port": 1, "pid": other.pid, "token": "", "digest": ""}))
+        end_hung_guard(plan)
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(0.3)
+    plan.runtime_file.write_text("{")
+    end_hung_guard(plan)
+    plan.runtime_file.unlink()
+    end_hung_guard(plan)
+
+
+def test_a_slit_in_the_lee_stays_and_one_against_the_wind_is_turned(sim, plan):
+    def told(azimuth_deg):
+        errand = turn_dome(Places.of(plan), azimuth_deg)
+        until(lambda: errand.ended_s)
+        return errand.failure, len(puts(sim, since, "/api/v1/dome/0/slewtoazimuth"))
+
+    sim.put("state", {"dome_azimuth_deg": 80.0})
+    since = sim.newest()
+    assert told(60.0) == ("", 0)
+    sim.put("restart", {"roof": "roll-off"})
+    try:
+        assert told(200.0) == ("", 0)
+    finally:
+        sim.put("restart", {"roof": "slit"})
+    sim.put("state", {"dome_azimuth_deg": 80.0})
+    assert told(200.0) == ("", 1)
 
 
 @contextmanager
@@ -316,7 +369,7 @@ def test_a_stuck_shutter_is_told_again_and_again_with_one_mail_until_it_is_close
     mails = Mailer(Mail(host="127.0.0.1", port=port, admins=("night@example.org",)), waits_s=(0.3,))
     short = quick(plan, retry_s=0.3, longest_retry_s=1.2)
     short = short.model_copy(update={"dome": short.dome.model_copy(update={"motion_end_s": 0.6})})
-    sim.put("state", {"shutter_stuck_at": 0.6})
+    sim.put("state", {"shutter_stuck_at": 0.6, "dome_azimuth_deg": 255.0, "wind_direction_deg": 250.0})
     since = sim.newest()
     post = Controller(box, hostname="127.0.0.1", port=port)
     with guarding(short, mails) as guard:
@@ -333,6 +386,8 @@ def test_a_stuck_shutter_is_told_again_and_again_with_one_mail_until_it_is_close
             assert guard.state().shutter in ("closing", "NOT CLOSED")
             assert guard.state().phase is GuardPhase.CLOSING
             assert puts(sim, since, "/api/v1/covercalibrator/0/closecover")
+            until(lambda: puts(sim, since, "/api/v1/dome/0/slewtoazimuth"))
+            until(lambda: 40.0 < sim.get("state")["dome"]["azimuth_deg"] < 100.0)  # in the lee
             sim.put("state", {"shutter_stuck_at": None})
             until(lambda: guard.state().shutter == "proven closed", 15.0)
             until(lambda: len(box.subjects) == 2)
@@ -379,11 +434,27 @@ def test_a_guard_by_an_older_plan_is_replaced_once_the_dome_is_closed(sim, plan)
         runtime = {"port": desk.port, "pid": os.getpid(), "token": "token", "digest": plan.digest}
         plan.runtime_file.write_text(json.dumps(runtime))
         newer = GuardWatch(quick(plan, lease_s=77.0), lambda: None, SystemClock())
+        passing = GuardWatch(quick(plan, lease_s=78.0), lambda: None, SystemClock())
         newer.tick("window")
         assert newer._poll().shutter == "open"
         assert not guard._is_over
         sim.put("state", {"shutter": "closed"})
+        until(lambda: passing._poll().shutter.endswith("closed"))
+        assert not guard._is_over, "a program that keeps no guard ends none"
         until(lambda: newer._poll() and guard._is_over)
+        desk.shutdown()
+
+
+def test_a_guard_that_answers_and_does_not_look_any_more_counts_as_silent(plan):
+    with guarding(plan) as guard, Desk(guard, "token") as desk:
+        desk.open()
+        runtime = {"port": desk.port, "pid": os.getpid(), "token": "token", "digest": plan.digest}
+        plan.runtime_file.write_text(json.dumps(runtime))
+        watch = GuardWatch(plan, lambda: None, SystemClock())
+        assert watch._poll().shutter == "open"
+        guard.leave()
+        with pytest.raises(GuardUnreachable, match="has not looked for"):
+            until(lambda: not watch._poll())
         desk.shutdown()
 
 
@@ -404,3 +475,13 @@ def test_a_mail_server_that_never_ends_its_words_is_left():
         with server.accept()[0]:  # says nothing, for ever
             until(lambda: mails.failure)
         assert time.monotonic() - began_s < 3.0
+
+
+def test_a_guard_that_cannot_say_where_it_answers_ends_and_its_log_says_why(plan, tmp_path):
+    file = tmp_path / "plan.json"
+    file.write_text(plan.as_text)
+    plan.runtime_file.mkdir(parents=True)  # in the way of the file
+    command = [sys.executable, "-m", "app.guard", "--plan", str(file)]
+    ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=20.0, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "cannot say where it answers" in plan.runtime_file.with_suffix(".log").read_text()

@@ -53,6 +53,11 @@ def test_same_picture_every_time(home):
     assert (home / "again.png").read_bytes() == (home / "night.png").read_bytes()
 
 
+def test_a_picture_starts_no_guard(home):
+    assert (home / "night.png").exists()
+    assert not list(home.glob("**/guard-*.json"))
+
+
 def test_red_is_red_in_every_pixel(home):
     done = screenshot(home, str(home / "red.png"), "--page", "frames", "--theme", "red", "--size", "1366x768")
     assert done.returncode == 0, done.stderr

@@ -491,8 +491,8 @@ def test_the_picture_is_the_same_each_time_and_of_the_night_that_is_given():
         with simulator(frozen=True, CUPOLA_NIGHT="2024-08-06T01:02:03+00:00 step=0.0") as running:
             state = running.http.get("/simulator/v1/state").text
             assert running.http.get("/simulator/v1/state").text == state
-            assert running.value("dome/0/azimuth") == pytest.approx(137.4)
-            assert (running.value("dome/0/slewing"), running.value("dome/0/shutterstatus")) == (True, 0)
+            assert running.value("dome/0/azimuth") == pytest.approx(69.6)
+            assert (running.value("dome/0/slewing"), running.value("dome/0/shutterstatus")) == (False, 0)
             assert running.value("telescope/0/tracking") is True
             assert running.value("telescope/0/utcdate") == "2024-08-06T01:02:03.000Z"
             texts.append(state)

@@ -20,7 +20,11 @@ from app.commands.doctor import (
     required,
     run,
 )
+from app.commands.doctor_dome import probes_of
 from app.model.errors import StoreError
+from app.model.guard import GuardPlan
+from app.model.settings import Dome, parse_settings
+from app.paths import guard_folder
 
 
 def by_name(findings):
@@ -94,6 +98,55 @@ def test_doctor_makes_no_database(tmp_path, monkeypatch, capsys):
     run(as_json=False)
     assert "cupola.sqlite is made at the first use" in capsys.readouterr().out
     assert not database.exists()
+
+
+def dome_findings(text):
+    settings = parse_settings(text, "Settings")
+    return by_name(probe() for probe in probes_of(settings).values())
+
+
+def test_embedded_observatory_needs_no_rule_and_no_guard():
+    findings = dome_findings("")
+    assert list(findings) == ["Dome"]
+    assert findings["Dome"].is_good
+
+
+@pytest.mark.parametrize(
+    ("enclosure", "is_good", "says"),
+    [
+        ("", False, "OPEN is refused"),
+        ("can_hit_mount = false", True, "cannot hit"),
+        ("can_hit_mount = true", False, "the guard could never close"),
+        ('can_hit_mount = true\n[mount]\nserver = "127.0.0.1:9"', True, "over a parked mount alone"),
+    ],
+)
+def test_collision_rule_is_asked_for(enclosure, is_good, says):
+    findings = dome_findings(f'[dome]\nserver = "127.0.0.1:9"\n[enclosure]\n{enclosure}\n')
+    assert findings["Collision rule"].is_good is is_good
+    assert says in findings["Collision rule"].found
+    assert bool(findings["Collision rule"].remedy) is not is_good
+    assert "the word of the driver" in findings["Contacts"].found
+    assert "not seen" in findings["Mains"].found
+    assert "not on duty" in findings["Guard"].found
+
+
+def test_contact_that_is_not_read_is_missing():
+    settings = parse_settings(
+        '[dome]\nserver = "127.0.0.1:9"\n[enclosure.closed]\nserver = "127.0.0.1:9"\n', "Settings"
+    )
+    findings = by_name(examine(probes_of(settings)))
+    assert not findings["Contacts"].is_good
+    assert "127.0.0.1:9" in findings["Contacts"].found
+
+
+@pytest.mark.logs_warnings
+def test_guard_that_does_not_answer_is_missing(own_home):
+    plan = GuardPlan(folder=str(guard_folder()), dome=Dome(server="127.0.0.1:9"))
+    plan.runtime_file.parent.mkdir(parents=True)
+    plan.runtime_file.write_text('{"port": 9, "token": "", "digest": ""}')
+    finding = dome_findings('[dome]\nserver = "127.0.0.1:9"\n')["Guard"]
+    assert not finding.is_good
+    assert "does not answer" in finding.found
 
 
 def test_doctor_imports_no_qt():

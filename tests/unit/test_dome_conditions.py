@@ -19,7 +19,7 @@ from app.model.dome import (
     WishKind,
 )
 from app.model.interlocks import Interlock
-from app.model.reading import Reading
+from app.model.reading import NEVER_READ, Reading
 from app.model.settings import Enclosure
 from tests.conditions import FixedConditions
 from tests.fakes import FakeClock, ScriptedDome
@@ -97,6 +97,52 @@ class TestInterlocks:
                 await when(service, lambda state: state.override is None)
 
         asyncio.run(run())
+
+    def test_an_override_holds_while_the_closed_shutter_is_about_to_open(self):
+        dome, given, lasted = ScriptedDome(hanging={"open_shutter"}), conditions(WIND), []
+
+        async def run():
+            async with running(dome, conditions=given) as service:
+                asked = asyncio.create_task(service.ask(overriding(), "ada"))
+                await when(service, lambda state: state.override is not None)
+                read = dome.reads
+                await when(service, lambda _: dome.reads > read + 2)
+                lasted.append(service.state.override)
+                dome.let_go.set()
+                await asked
+
+        asyncio.run(run())
+        assert lasted[0] is not None
+        assert ("override ended", "Cupola") not in given.told
+
+    def test_rain_during_the_turn_to_the_contacts_keeps_the_shutter_closed(self):
+        dome = ScriptedDome()
+        given = conditions(enclosure=Enclosure(can_hit_mount=False, shutter_azimuth_deg=90.0))
+
+        async def run():
+            async with running(dome, conditions=given) as service:
+                asked = asyncio.create_task(service.ask(OPEN, "ada"))
+                await when(service, lambda _: "slew_to_azimuth" in dome.calls)
+                given.interlocks[WishKind.OPEN] = (Interlock("sky", False, "rain 0.4 mm/h > 0", "wait"),)
+                with pytest.raises(DomeRefused, match=r"rain 0\.4"):
+                    await asked
+
+        asyncio.run(run())
+        assert "open_shutter" not in dome.calls
+
+    @pytest.mark.logs_warnings
+    def test_a_bug_in_what_is_made_of_a_reading_ends_no_polling(self, caplog):
+        dome, given = ScriptedDome(), conditions()
+
+        async def run():
+            async with running(dome, conditions=given) as service:
+                given.closed_contact = None
+                await when(service, lambda state: state.failure)
+                given.closed_contact = NEVER_READ
+                await when(service, lambda state: state.failure is None)
+
+        asyncio.run(run())
+        assert "Bug while the dome was read" in caplog.text
 
     def test_nobody_answers_for_somebody_in_the_dome(self):
         sentence = refused(overriding(), conditions(LOCKOUT, WIND))

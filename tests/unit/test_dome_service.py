@@ -213,6 +213,8 @@ class TestMoves:
             async with running(dome) as service:
                 move = await service.ask(goto(20.0), "ada")
                 assert move.phase in (Phase.ACCEPTED, Phase.MOVING)
+                assert move.answered_s is not None
+                assert 0.0 <= move.answered_s < LIMIT_S
                 seen = await when(service, lambda state: state.move and state.move.phase is Phase.MOVING)
                 assert seen.target_deg == 20.0
                 ended = await service.final(move, LIMIT_S)
@@ -546,19 +548,22 @@ class TestStop:
         assert dome.calls == ["abort_slew", "abort_slew"]
         asyncio.run(service.shut_down())
 
-    def test_close_now_needs_no_loop_and_drops_an_open_that_waits(self):
+    def test_close_drops_an_open_that_waits(self):
         dome = ScriptedDome(hanging={"park"}, shutter=ShutterState.OPEN)
-        service = DomeService(
-            lambda: dome, limits(), lambda *_: None, FakeClock(), FixedConditions(), server="sim:1/0", is_ours=True
-        )
-        service._issue(PARK, "ada")
-        _, opened = service._issue(OPEN, "ada")
-        service.close_now("ada").result(LIMIT_S)
-        dome.let_go.set()
-        with pytest.raises(DomeRefused, match="STOP, CLOSE or the end"):
-            opened.result(LIMIT_S)
+
+        async def run():
+            async with running(dome) as service:
+                parking = asyncio.create_task(service.ask(PARK, "ada"))
+                opening = asyncio.create_task(service.ask(OPEN, "ada"))
+                await when(service, lambda state: state.move is not None and state.move.wish.kind is WishKind.OPEN)
+                assert (await done(service, CLOSE)).is_done
+                dome.let_go.set()
+                with pytest.raises(DomeRefused, match="STOP, CLOSE or the end"):
+                    await opening
+                await parking
+
+        asyncio.run(run())
         assert "open_shutter" not in dome.calls
-        asyncio.run(service.shut_down())
 
     @pytest.mark.logs_warnings
     def test_close_without_polling_is_sent_and_answered(self):

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from time import monotonic
 
 import pytest
 
 from app.bootstrap.guarding import start_guard
+from app.devices.ascom import AscomDriver
 from app.guard.__main__ import _plan_of_settings as plan_of_settings
 from app.guard.__main__ import _planned as planned
 from app.guard.__main__ import run
-from app.guard.errand import Errand
+from app.guard.errand import Errand, shut
+from app.guard.places import Places
 from app.guard.watch import Eye, WatchedDome
 from app.model.clock import SystemClock
 from app.model.dome import DeviceUnreachable, DomeFacts, DomeSample, ShutterState
 from app.model.errors import ObservatoryError, SettingsRefused
 from app.model.guard import GuardPlan
-from app.model.settings import Dome, Mail
+from app.model.settings import Dome, Enclosure, Mail
+from tests.fakes import ComDome, ScriptedDome
 
 PLAN = GuardPlan(folder="/nowhere", dome=Dome(server="127.0.0.1:9"))
 
@@ -116,6 +120,16 @@ class TestErrands:
         errand.give_up()
         ended(errand)
         assert (sent, errand.failure) == ([], "")
+
+    def test_a_close_that_is_given_up_while_a_driver_connects_is_not_sent(self):
+        dome = ScriptedDome(hanging={"connect"}, shutter=ShutterState.OPEN)
+        driver = AscomDriver("Scripted.Dome", lambda _: ComDome(dome))
+        errand = shut(replace(Places.of(PLAN), driver=driver), Enclosure(can_hit_mount=False), connects=True)
+        errand.give_up()
+        dome.let_go.set()
+        ended(errand)
+        driver.close()
+        assert "close_shutter" not in dome.calls
 
     @pytest.mark.logs_warnings
     @pytest.mark.parametrize(

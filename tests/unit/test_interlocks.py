@@ -77,6 +77,14 @@ def test_a_parked_mount_lets_a_roof_open_and_close():
     assert kept_back(WishKind.CLOSE, **roof, mount_is_parked=None) == ["mount"]
 
 
+def test_nobody_answers_for_closing_a_roof_on_the_mount():
+    at = replace(GOOD, enclosure=Enclosure(can_hit_mount=True))
+    (mount,) = unmet(interlocks_of(WishKind.CLOSE, at))
+    assert not mount.may_be_overridden
+    (mount,) = unmet(interlocks_of(WishKind.OPEN, at))
+    assert mount.may_be_overridden
+
+
 def test_close_waits_for_nothing_else():
     worst = SkyVerdict(False, "rain 2.0 mm/h > 0", ("rain",))
     assert kept_back(WishKind.CLOSE, guard=NEVER_READ, verdict=worst, sun_altitude_deg=40.0) == []

@@ -105,3 +105,12 @@ def test_a_dome_is_at_a_server_or_a_driver() -> None:
     assert "not both 10.0.0.5:11111 and ASCOM.Simulator.Dome" in refused_fields(both)["dome"]
     driver = parse_settings("[dome]\nprogid = 'ASCOM.Simulator.Dome'\n", "Settings")
     assert not driver.is_embedded
+
+
+def test_a_wind_limit_that_no_wind_reaches_is_refused() -> None:
+    with pytest.raises(SettingsRefused) as refused:
+        parse_settings("[weather_limits]\nwind_m_s = inf\ngust_m_s = 500.0\n", "Settings")
+    assert [problem.field for problem in refused.value.problems] == [
+        "weather_limits.wind_m_s",
+        "weather_limits.gust_m_s",
+    ]

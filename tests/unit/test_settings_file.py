@@ -55,3 +55,15 @@ def test_a_place_where_nothing_can_be_written_is_named(tmp_path):
     (tmp_path / "config").write_text("a file, not a folder")
     with pytest.raises(SettingsRefused, match="allow writing"):
         save_tables(tmp_path / "config" / "settings.toml", {"site": {"name": "Hill"}})
+
+
+def test_contact_within_the_building_is_merged_beside_the_collision_rule(file):
+    save_tables(file, {"enclosure": {"can_hit_mount": True}})
+    contact = {"server": "10.0.0.5:11111", "device": 0, "contact": 3, "is_inverted": True, "unique_id": ""}
+    save_tables(file, {"enclosure": {"closed": contact}})
+    settings = save_tables(file, {"enclosure": {"can_hit_mount": False}})
+    assert settings.enclosure.can_hit_mount is False
+    assert settings.enclosure.closed.contact == 3
+    open_again = save_tables(file, {"enclosure": {"can_hit_mount": None, "closed": {"server": None}}})
+    assert open_again.enclosure.can_hit_mount is None
+    assert open_again.enclosure.closed.server is None

@@ -246,12 +246,15 @@ def test_a_motion_at_rest_never_moves():
     assert (rest.position_deg(5.0), rest.speed_deg_s(5.0)) == (42.0, 0.0)
 
 
-def test_the_picture_stands_still_in_the_middle_of_a_turn():
+def test_the_picture_stands_still_and_its_dome_begins_a_turn_without_ending_it():
     observatory = SimulatedObservatory.for_pictures()
     first = observatory.as_json()
     assert first == observatory.as_json()
-    assert first["dome"]["azimuth_deg"] == pytest.approx(137.4)
-    assert first["dome"]["is_slewing"]
+    assert first["dome"]["azimuth_deg"] == pytest.approx(69.6)
+    assert not first["dome"]["is_slewing"]
+    observatory.dome.slew(observatory.now_s, 49.0)
+    begun = observatory.as_json()["dome"]
+    assert (begun["azimuth_deg"], begun["is_slewing"]) == (pytest.approx(69.6), True)
     assert first["dome"]["shutter"] is ShutterState.OPEN
     assert first["mount"]["is_tracking"]
     assert first["is_safe"]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.model.dome import ClosedBy, DomeState, DomeWish, Move, Phase, ShutterState, WishKind
+from app.model.dome import ClosedBy, DomeFacts, DomeState, DomeWish, Move, Phase, ShutterState, WishKind
 from app.model.guard import GuardPhase, GuardState
 from app.model.reading import NEVER_READ, Freshness, Reading
 from app.model.settings import Site
@@ -168,7 +168,7 @@ def guard_word(age_s=0.3, *, failure=None, **state):
         ({}, "on duty", "", Severity.NORMAL),
         ({"faults": ("no mail",)}, "on duty", "", Severity.ATTENTION),
         ({"phase": GuardPhase.CLOSING, "reason": "rain"}, "closing", "", Severity.ALARM),
-        ({"phase": GuardPhase.COUNTDOWN, "countdown_s": 22.6}, "closes", "in 23\u00a0s", Severity.ALARM),
+        ({"phase": GuardPhase.COUNTDOWN, "countdown_s": 22.6}, "23\u00a0s", "to close", Severity.ALARM),
         ({"phase": GuardPhase.LOCKOUT}, "LOCKOUT", "", Severity.ATTENTION),
         ({"phase": GuardPhase.LOCKOUT, "reason": "rain"}, "LOCKOUT", "", Severity.ALARM),
     ],
@@ -185,7 +185,7 @@ def test_a_guard_that_is_silent_is_an_alarm_whatever_it_said():
     assert "connection refused" in word.explanation
 
 
-@pytest.mark.parametrize(("target_deg", "detail"), [(3.0, "turning CW"), (350.0, "turning CCW")])
+@pytest.mark.parametrize(("target_deg", "detail"), [(3.0, "turns CW"), (350.0, "turns CCW")])
 def test_dome_says_which_way_it_turns_also_across_north(target_deg, detail):
     move = Move(1, DomeWish(WishKind.GOTO, target_deg), "ada", 0.0, Phase.MOVING)
     state = dome(azimuth_deg=read(358.0), is_slewing=read(True), move=move)
@@ -195,7 +195,15 @@ def test_dome_says_which_way_it_turns_also_across_north(target_deg, detail):
 def test_a_turn_that_has_not_begun_has_no_direction():
     move = Move(1, DomeWish(WishKind.GOTO, 3.0), "ada", 0.0, Phase.ACCEPTED)
     assert strip(dome(move=move)).dome.detail == "still"
-    assert strip(dome(ShutterState.CLOSING, move=move)).dome.detail == "moving"
+    assert strip(dome(ShutterState.CLOSING, move=move)).dome.detail == "shutter moves"
+
+
+def test_a_roof_has_no_azimuth_and_that_is_normal():
+    facts = DomeFacts("Roof", 2, can_set_azimuth=False, can_set_shutter=True, can_park=False, can_find_home=False)
+    word = strip(dome(facts=facts, azimuth_deg=NEVER_READ)).dome
+    assert (word.text, word.freshness, word.severity) == ("no azimuth", Freshness.FRESH, Severity.NORMAL)
+    unread = strip(dome(facts=facts, azimuth_deg=NEVER_READ, is_slewing=NEVER_READ)).dome
+    assert unread.severity is Severity.ATTENTION
 
 
 def test_a_contact_that_contradicts_the_driver_is_named():

@@ -35,7 +35,7 @@ def verdict(weather=None, is_safe=None, now_s=101.0):
         is_safe=is_safe or Reading(),
         weather=weather or Reading(),
     )
-    return sky_verdict(around, LIMITS, now_s)
+    return sky_verdict(around, LIMITS, now_s, oldest_data_s=30.0)
 
 
 class TestVerdict:
@@ -77,9 +77,9 @@ class TestVerdict:
         assert judged.is_safe is None
         assert silent in judged.decider
 
-    def test_old_data_are_silence_where_a_limit_is_given(self):
+    def test_old_data_are_silence(self):
         around = Surroundings(has_weather=True, weather=read(replace(CALM, age_s=40.0)))
-        assert sky_verdict(around, LIMITS, 101.0).is_safe is True
+        assert sky_verdict(around, LIMITS, 101.0, oldest_data_s=41.5).is_safe is True
         judged = sky_verdict(around, LIMITS, 101.0, oldest_data_s=40.5)
         assert judged.is_safe is None
         assert judged.decider == "the weather station's newest data are 41 s old, limit 40.5 s"
