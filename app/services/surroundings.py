@@ -21,6 +21,9 @@ from app.services.lanes import Lane
 
 log = logging.getLogger(__name__)
 
+#: Contacts are quick to answer, and the end of a close waits for their word.
+_CONTACT_POLL_S = 0.5
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -36,15 +39,18 @@ class _Client(Protocol[T_co]):
 class _Watch(Generic[T]):
     """Reads one device again and again."""
 
-    def __init__(self, name: str, client: _Client[T], clock: Clock, changed: Callable[[Reading[T]], None]) -> None:
+    def __init__(
+        self, name: str, client: _Client[T], clock: Clock, changed: Callable[[Reading[T]], None], poll_s: float
+    ) -> None:
         self._name = name
         self._client = client
         self._clock = clock
         self._changed = changed
         self._lane = Lane(name)
+        self._poll_s = poll_s
         self._reading: Reading[T] = NEVER_READ
 
-    async def run(self, poll_s: float) -> None:
+    async def run(self) -> None:
         """Read until cancelled; no failure ends it."""
         while True:
             asked_s, asked_at = self._clock.monotonic(), self._clock.utc()
@@ -60,7 +66,7 @@ class _Watch(Generic[T]):
                     log.info("The %s is read again", self._name)
                 self._reading = Reading(value, asked_s, asked_at)
             self._changed(self._reading)
-            await asyncio.sleep(poll_s)
+            await asyncio.sleep(self._poll_s)
 
     async def close(self) -> None:
         """Let the device go."""
@@ -99,8 +105,6 @@ class SurroundingsService:
         poll_s: float = 2.0,
     ) -> None:
         self._mount = mount
-        self._clock = clock
-        self._poll_s = poll_s
         self._stop_lane = Lane("mount-stop", threads=4)
         self._listeners: tuple[Callable[[Surroundings], None], ...] = ()
         self._runner: asyncio.Task[Any] | None = None
@@ -109,15 +113,18 @@ class SurroundingsService:
         )
         self._wind_mean = WindMean()
         self._watches: list[_Watch[Any]] = []
-        sources: tuple[tuple[str, Callable[[], _Client[Any]] | None, str], ...] = (
-            ("mount", mount, "mount"),
-            ("safety monitor", safety, "is_safe"),
-            ("weather station", weather, "weather"),
-            *((field.replace("_", " "), connect, field) for field, connect in (contacts or {}).items()),
+        sources: tuple[tuple[str, Callable[[], _Client[Any]] | None, str, float], ...] = (
+            ("mount", mount, "mount", poll_s),
+            ("safety monitor", safety, "is_safe", poll_s),
+            ("weather station", weather, "weather", poll_s),
+            *(
+                (field.replace("_", " "), connect, field, min(poll_s, _CONTACT_POLL_S))
+                for field, connect in (contacts or {}).items()
+            ),
         )
-        for name, connect, field in sources:
+        for name, connect, field, pause_s in sources:
             if connect is not None:
-                self._watches.append(_Watch(name, connect(), clock, partial(self._take, field)))
+                self._watches.append(_Watch(name, connect(), clock, partial(self._take, field), pause_s))
 
     @property
     def state(self) -> Surroundings:
@@ -138,7 +145,7 @@ class SurroundingsService:
         self._runner = asyncio.current_task()
         async with asyncio.TaskGroup() as group:
             for watch in self._watches:
-                group.create_task(watch.run(self._poll_s))
+                group.create_task(watch.run())
 
     def stop_mount(self) -> Future[None]:
         """Stop the mount's slew; from any thread, past every queue, without waiting for anything.
