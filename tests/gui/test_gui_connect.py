@@ -18,7 +18,7 @@ from app.bootstrap.station import open_station
 from app.model.found_device import FoundDevice
 from app.sim.discovery import DISCOVERY_PORT
 from tests.gui.window import Whole, named, whole_window
-from tests.simulated import Simulator, end_guards, simulator
+from tests.simulated import Simulator, simulator
 
 AZIMUTH_DEG = 123.0
 KINDS = ("dome", "telescope", "safetymonitor", "observingconditions")
@@ -79,7 +79,7 @@ def choose(whole: Whole, box: QComboBox, text: str) -> None:
 
 
 def test_first_dome_is_found_chosen_tested_and_saved(
-    whole: Whole, found_by_discovery: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    whole: Whole, found_by_discovery: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUPOLA_SETTINGS", str(whole.settings))
     page, who = whole.panel.settings, whole.who
@@ -113,11 +113,11 @@ def test_first_dome_is_found_chosen_tested_and_saved(
     assert dome.unique_id
     assert saved["enclosure"] == {"can_hit_mount": False}
     assert [saved[key]["server"] for key in ("mount", "safety_monitor", "weather")] == [found_by_discovery.server] * 3
-    check_second_start(found_by_discovery, tmp_path / "home")
+    check_second_start(found_by_discovery)
 
 
-def check_second_start(found: Simulator, home: Path) -> None:
-    """A station by the saved settings reads that dome, and misses nothing for OPEN but what the guard and sky say."""
+def check_second_start(found: Simulator) -> None:
+    """A station by the saved settings reads that dome, and knows that its shutter hits nothing."""
     with open_observatory() as observatory, open_station(observatory, is_guarded=False) as station:
         state = station.loop.submit(station.dome.first_poll()).result(10.0)
         assert state.server == f"{found.server}/3"
@@ -125,4 +125,3 @@ def check_second_start(found: Simulator, home: Path) -> None:
         assert not station.devices.is_ours
         (rule,) = [one for one in state.interlocks if one.name == "collision rule"]
         assert rule.is_good
-    end_guards(home)

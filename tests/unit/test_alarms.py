@@ -216,7 +216,7 @@ def test_a_normal_night_has_no_alarm():
         ),
         ({"verdict": UNSAFE}, "sky", "wind 14.2 m/s > 12"),
         ({"verdict": UNKNOWN}, "sky", "silent for 72 s"),
-        ({"state": dome(ShutterState.CLOSING), "verdict": UNSAFE}, "sky", "the shutter is closing"),
+        ({"state": dome(ShutterState.CLOSING), "verdict": UNSAFE}, "sky", "the shutter is closing: see that it does"),
         ({"age_s": 3.1}, "guard", "is silent for 3 s, limit 3 s"),
         ({"guard": guarded(phase=GuardPhase.CLOSING, reason="rain")}, "sky", "closes the dome: rain"),
         (
