@@ -51,15 +51,22 @@ def shared() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home folder of this test alone, so that no test reads or writes the user's settings and database."""
+def own_home(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A home folder of this test alone, so that no test reads or writes the user's settings and database.
+
+    Guards that were left on duty in it, or in homes that the test made in its own folder, end with the test.
+    """
+    folders = [request.getfixturevalue("tmp_path")] if "tmp_path" in request.fixturenames else []
     home = tmp_path_factory.mktemp("home")
     for name in [name for name in os.environ if name.startswith(("CUPOLA_", "XDG_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     yield home
-    end_guards(home)
+    for folder in (home, *folders):
+        end_guards(folder)
 
 
 @pytest.fixture(autouse=True)

@@ -72,9 +72,9 @@ def simulator(scale: float = 1.0, port: int = 0, discovery_port: int = 0, **make
             process.wait(10)
 
 
-def end_guards(home: Path) -> None:
-    """End the guards that a test left on duty in its home folder: they outlive whoever started them."""
-    for file in (home / ".local" / "share" / "cupola" / "guards").glob("guard-*.json"):
+def end_guards(folder: Path) -> None:
+    """End the guards that a test left on duty in a home folder, or in homes below it: they outlive their starters."""
+    for file in folder.rglob("cupola/guards/guard-*.json"):
         if ".plan" in file.name:
             continue
         try:

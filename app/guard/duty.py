@@ -217,10 +217,11 @@ class Guard:
         with self._lock:
             sight = self._sight
             is_closed = sight is not None and sight.closed_by is not None
-            alive = [lease.name for lease in self._leases.states(self._clock.monotonic()) if not lease.is_lost]
-            if alive and not is_closed:
+            needed_by = [lease.name for lease in self._leases.states(self._clock.monotonic()) if not lease.is_lost]
+            needed_by += ["a safety close"] if self._closing is not None else []
+            if needed_by and not is_closed:
                 raise GuardRefused(
-                    f"The guard does not end while {', '.join(alive)} needs it and the dome is not closed: close it"
+                    f"The guard does not end while {', '.join(needed_by)} needs it and the dome is not closed: close it"
                 )
             log.warning("The guard is ended by %s", who)
             self.leave()

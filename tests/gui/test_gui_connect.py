@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,8 @@ from pytestqt.qtbot import QtBot
 
 from app.bootstrap.observatory import open_observatory
 from app.bootstrap.station import open_station
+from app.devices.discovery import discover
 from app.model.found_device import FoundDevice
-from app.sim.discovery import DISCOVERY_PORT
 from tests.gui.window import Whole, named, whole_window
 from tests.simulated import Simulator, simulator
 
@@ -25,9 +26,17 @@ KINDS = ("dome", "telescope", "safetymonitor", "observingconditions")
 
 
 @pytest.fixture
-def found_by_discovery() -> Iterator[Simulator]:
-    """Somebody else's server: of a dome with number 3, and in a process that no nonce is known of."""
-    with simulator(port=0, discovery_port=DISCOVERY_PORT, dome_number=3) as running:
+def found_by_discovery(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """Somebody else's server: of a dome with number 3, in a process that no nonce is known of.
+
+    It has a UDP port of its own: devices of other simulators on this machine have the same UniqueIDs.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert discover.__kwdefaults__ is not None
+    monkeypatch.setitem(discover.__kwdefaults__, "port", port)
+    with simulator(discovery_port=port, dome_number=3) as running:
         running.put("state", {"dome_azimuth_deg": AZIMUTH_DEG})
         yield running
 

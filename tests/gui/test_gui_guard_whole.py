@@ -22,7 +22,7 @@ from app.widgets.alarm_list import ACKNOWLEDGE_ALL
 from tests.gui.window import Whole, named, newest, whole_window
 
 pytestmark = pytest.mark.logs_warnings
-SCALE = 6.0
+SCALE = 4.0
 CLOSES_WITHIN_S = 5.0
 #: As short as the settings allow; the countdown is ended by a click.
 RULES = "[guard]\nlease_s = 10\nsilent_s = 10\nreopen_after_min = 0\n"
@@ -145,7 +145,7 @@ def test_nothing_closes_in_lockout_until_it_is_released(whole: Whole) -> None:
     assert set(whole.commands(since)) <= {"abortslew"}  # LOCKOUT ends every motion, and begins none
 
 
-def test_guard_closes_over_an_unsafe_sky_and_stop_begins_its_countdown(whole: Whole, sounds: list[float]) -> None:
+def test_guard_closes_over_an_unsafe_sky_and_the_alarm_is_heard(whole: Whole, sounds: list[float]) -> None:
     open_the_shutter(whole)
     sounds.clear()
     since, began_s = newest(whole.simulator), rain(whole)
@@ -154,7 +154,12 @@ def test_guard_closes_over_an_unsafe_sky_and_stop_begins_its_countdown(whole: Wh
     whole.wait(lambda: bool(sounds))
     whole.who.press(ACKNOWLEDGE_ALL)
     assert alarms(whole) == {}
+    whole.wait(lambda: whole.truth["dome"]["shutter"] == "closed")
 
+
+def test_stop_of_a_safety_close_begins_its_countdown(whole: Whole) -> None:
+    open_the_shutter(whole)
+    rain(whole)
     whole.wait(lambda: whole.truth["dome"]["shutter"] == "closing")
     whole.who.click(whole.panel.stop)
     whole.wait(lambda: guard(whole).phase is GuardPhase.COUNTDOWN)

@@ -154,6 +154,14 @@ class TestClose:
         assert (state.phase, state.reason) == (GuardPhase.CLOSING, "rain 1.0 mm/h > 0")
         assert scene.look(2.0).unsafe_since_s == 2.0
 
+    def test_it_is_not_ended_in_the_middle_though_no_window_lives(self):
+        scene = Scene()
+        scene.weather = RAIN
+        scene.look()
+        scene.look(100.0, alive=False)
+        with pytest.raises(GuardRefused, match="while a safety close needs it"):
+            scene.guard.end("ada")
+
     def test_it_goes_on_until_closed_though_the_rain_ends(self):
         scene = Scene()
         scene.weather = RAIN
