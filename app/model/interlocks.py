@@ -12,6 +12,9 @@ from app.model.settings import Enclosure, Guard
 from app.model.sky_verdict import SkyVerdict
 from app.model.wording import age_text, duration_text
 
+#: Name of the interlock that holds while the guard closes.
+SAFETY_CLOSE = "safety close"
+
 
 @dataclass(frozen=True, slots=True)
 class Interlock:
@@ -139,9 +142,9 @@ def _guard(at: Situation) -> Interlock:
 
 def _not_closing(guard: GuardState | None) -> Interlock:
     if guard is None or guard.phase in (GuardPhase.WATCHING, GuardPhase.LOCKOUT):
-        return Interlock("safety close", True, "none", may_be_overridden=False)
+        return Interlock(SAFETY_CLOSE, True, "none", may_be_overridden=False)
     return Interlock(
-        "safety close", False, f"the guard closes: {guard.reason}", "wait until it is done", may_be_overridden=False
+        SAFETY_CLOSE, False, f"the guard closes: {guard.reason}", "wait until it is done", may_be_overridden=False
     )
 
 

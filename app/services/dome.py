@@ -13,7 +13,7 @@ from threading import Event
 from typing import Any, Protocol, assert_never
 
 from app.devices.closing import close_shutter, turn_to_contacts
-from app.model.angles import AltitudeRefused, AzimuthRefused, parse_altitude_deg, parse_azimuth_deg
+from app.model.angles import parse_altitude_deg, parse_azimuth_deg
 from app.model.clock import Clock
 from app.model.dome import (
     ActiveOverride,
@@ -32,13 +32,14 @@ from app.model.dome import (
 )
 from app.model.errors import ObservatoryError
 from app.model.following import Follower, FollowState
-from app.model.interlocks import Interlock, is_closed_word, unmet
+from app.model.interlocks import SAFETY_CLOSE, Interlock, is_closed_word, unmet
 from app.model.ports import DomeClient
 from app.model.reading import FRESH_S, Reading
 from app.model.settings import Dome, Enclosure
 from app.services.dome_clients import DomeClients
 from app.services.dome_journal import DomeJournal, Record, journal_values
-from app.services.dome_moves import SHUTTER_WISHES, Follow, PendingStop, named
+from app.services.dome_moves import SHUTTER_WISHES, Follow, PendingStop, can, named, readable
+from app.services.failed_closes import FailedCloses
 from app.services.lanes import CLOSE_S, Lane
 
 log = logging.getLogger(__name__)
@@ -52,8 +53,6 @@ _BACK_OFF_S = (1.0, 2.0, 5.0)
 _FIRST_POLL_S = 5.0
 _CLOSE_LANES_S = CLOSE_S
 _KEPT_MOVES = 64
-#: A close that failed is sent again after so long, twice as long after each, and at last every quarter of an hour.
-_CLOSE_AGAIN_S, _CLOSE_AGAIN_LONGEST_S = 10.0, 900.0
 
 
 class Conditions(Protocol):
@@ -173,8 +172,7 @@ class DomeService:
         self._failures = 0
         self._failed_s = 0.0
         self._closing_seen = False
-        self._failed_closes = 0
-        self._close_again: asyncio.TimerHandle | None = None
+        self._failed_closes = FailedCloses(self._send_close_again)
         self._is_shut_down = False
 
     @property
@@ -398,7 +396,7 @@ class DomeService:
 
     async def _checked(self, wish: DomeWish) -> tuple[DomeWish, tuple[str, ...]]:
         """The wish if it may be sent, and what its override covers."""
-        wish = _readable(wish)
+        wish = readable(wish)
         if wish.kind is not WishKind.CLOSE:
             await self._require_command_of(named(wish), wish.kind)
         return wish, self._require_met(wish)
@@ -527,7 +525,9 @@ class DomeService:
         self._publish()
 
     def _answered(self, number: int, at_s: float, error: BaseException | None) -> None:
-        command = self._commands[number]
+        command = self._commands.get(number)
+        if command is None:  # it hung for so long that nobody remembers it
+            return
         move = command.follow.move
         if error is not None:
             if command.follow.is_open:
@@ -585,29 +585,23 @@ class DomeService:
 
     def _close_ended(self, move: Move) -> None:
         if move.phase is Phase.FAILED and not self._is_shut_down:
-            wait_s = min(_CLOSE_AGAIN_S * 2.0 ** min(self._failed_closes, 30), _CLOSE_AGAIN_LONGEST_S)
-            self._failed_closes += 1
-            level = logging.ERROR if self._failed_closes == 1 else logging.WARNING  # errors are mailed: once is enough
-            log.log(level, "The shutter is not closed, CLOSE is sent again in %.0f s: %s", wait_s, move.reason)
-            self._close_again = asyncio.get_running_loop().call_later(wait_s, self._send_close_again, move.who)
-            self._state = replace(self._state, close_again_s=self._clock.monotonic() + wait_s)
+            again_s = self._clock.monotonic() + self._failed_closes.add(move.who, move.reason)
+            self._state = replace(self._state, close_again_s=again_s)
         elif move.phase is Phase.ARRIVED:
             self._forget_failed_closes()
 
     def _send_close_again(self, who: str) -> None:
+        """Unless it is closed, or may not be; a guard that closes tries again itself, within the motor's duty."""
         is_closed = is_closed_word(self._state.shutter_word(self._clock.monotonic()))
-        if is_closed or self._is_shut_down or unmet(self._conditions.of(WishKind.CLOSE)):
+        is_guards = any(one.name == SAFETY_CLOSE for one in unmet(self._conditions.of(WishKind.PARK)))
+        if is_closed or is_guards or self._is_shut_down or unmet(self._conditions.of(WishKind.CLOSE)):
             self._forget_failed_closes()
         else:
             self._state = replace(self._state, close_again_s=None)
             self._issue(DomeWish(WishKind.CLOSE), who)
 
     def _forget_failed_closes(self) -> None:
-        """What comes now takes the place of a close that is to be sent again."""
-        if self._close_again is not None:
-            self._close_again.cancel()
-            self._close_again = None
-        self._failed_closes = 0
+        self._failed_closes.forget()
         self._state = replace(self._state, close_again_s=None)
 
     # STOP
@@ -706,27 +700,3 @@ class DomeService:
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(function, *values)
-
-
-def can(facts: DomeFacts, kind: WishKind) -> bool:
-    """Whether a dome can do it; CLOSE is sent to every dome."""
-    return {
-        WishKind.GOTO: facts.can_set_azimuth,
-        WishKind.ALTITUDE: facts.can_set_altitude,
-        WishKind.OPEN: facts.can_set_shutter,
-        WishKind.CLOSE: True,
-        WishKind.PARK: facts.can_park,
-        WishKind.HOME: facts.can_find_home,
-    }[kind]
-
-
-def _readable(wish: DomeWish) -> DomeWish:
-    """The wish with its angles as numbers; raises `DomeRefused` for what is none."""
-    try:
-        if wish.kind is WishKind.GOTO:
-            return replace(wish, azimuth_deg=parse_azimuth_deg(wish.azimuth_deg))
-        if wish.kind is WishKind.ALTITUDE:
-            return replace(wish, altitude_deg=parse_altitude_deg(wish.altitude_deg))
-    except (AzimuthRefused, AltitudeRefused) as error:
-        raise DomeRefused(str(error)) from error
-    return wish

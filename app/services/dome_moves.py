@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from app.model.angles import turn_deg
-from app.model.dome import DomeSample, DomeWish, Move, Phase, ShutterState, WishKind
+from app.model.angles import AltitudeRefused, AzimuthRefused, parse_altitude_deg, parse_azimuth_deg, turn_deg
+from app.model.dome import DomeFacts, DomeRefused, DomeSample, DomeWish, Move, Phase, ShutterState, WishKind
 from app.model.settings import Dome
 
 SHUTTER_WISHES = frozenset({WishKind.OPEN, WishKind.CLOSE})
@@ -150,3 +150,27 @@ def _seen(sample: DomeSample) -> str:
     azimuth = "" if sample.azimuth_deg is None else f"azimuth {sample.azimuth_deg:.1f}°"
     shutter = "" if sample.shutter is None else f"shutter {sample.shutter.value}"
     return ", ".join(part for part in (azimuth, shutter) if part) or "nothing to be seen"
+
+
+def can(facts: DomeFacts, kind: WishKind) -> bool:
+    """Whether a dome can do it; CLOSE is sent to every dome."""
+    return {
+        WishKind.GOTO: facts.can_set_azimuth,
+        WishKind.ALTITUDE: facts.can_set_altitude,
+        WishKind.OPEN: facts.can_set_shutter,
+        WishKind.CLOSE: True,
+        WishKind.PARK: facts.can_park,
+        WishKind.HOME: facts.can_find_home,
+    }[kind]
+
+
+def readable(wish: DomeWish) -> DomeWish:
+    """The wish with its angles as numbers; raises `DomeRefused` for what is none."""
+    try:
+        if wish.kind is WishKind.GOTO:
+            return replace(wish, azimuth_deg=parse_azimuth_deg(wish.azimuth_deg))
+        if wish.kind is WishKind.ALTITUDE:
+            return replace(wish, altitude_deg=parse_altitude_deg(wish.altitude_deg))
+    except (AzimuthRefused, AltitudeRefused) as error:
+        raise DomeRefused(str(error)) from error
+    return wish

@@ -18,9 +18,10 @@ from app.model.dome import (
     ShutterWord,
     WishKind,
 )
-from app.model.interlocks import Interlock
+from app.model.interlocks import SAFETY_CLOSE, Interlock
 from app.model.reading import NEVER_READ, Reading
 from app.model.settings import Enclosure
+from app.services import failed_closes
 from tests.conditions import FixedConditions
 from tests.fakes import FakeClock, ScriptedDome
 from tests.unit.test_dome_service import CLOSE, LIMIT_S, OPEN, PARK, done, goto, running, when
@@ -37,7 +38,7 @@ def short_waits(monkeypatch):
     monkeypatch.setattr(dome_module, "_AT_REST_S", 0.005)
     monkeypatch.setattr(dome_module, "_BACK_OFF_S", (0.005,))
     monkeypatch.setattr(dome_module, "_CLOSE_LANES_S", 1.0)
-    monkeypatch.setattr(dome_module, "_CLOSE_AGAIN_S", 0.02)
+    monkeypatch.setattr(failed_closes, "AGAIN_S", 0.02)
 
 
 def conditions(*interlocks, kind=WishKind.OPEN, **others):
@@ -297,6 +298,19 @@ class TestCloseThatFails:
                     await done(service, after)
                 await when(service, lambda state: state.close_again_s is None)
                 await asyncio.to_thread(Event().wait, 0.05)  # longer than the wait that was cancelled
+
+        asyncio.run(run())
+        assert dome.calls.count("close_shutter") == 1
+
+    def test_a_guard_that_closes_tries_again_itself(self):
+        dome = ScriptedDome(shutter=ShutterState.OPEN, errors={"close_shutter": [DeviceUnreachable("nobody there")]})
+        closing = Interlock(SAFETY_CLOSE, False, "the guard closes: rain", may_be_overridden=False)
+
+        async def run():
+            async with running(dome, conditions=conditions(closing, kind=WishKind.PARK)) as service:
+                with pytest.raises(DeviceUnreachable):
+                    await service.ask(CLOSE, "ada")
+                await when(service, lambda state: state.close_again_s is None)
 
         asyncio.run(run())
         assert dome.calls.count("close_shutter") == 1
