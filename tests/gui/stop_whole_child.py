@@ -17,7 +17,7 @@ from PySide6.QtCore import QSocketNotifier, Qt, QTimer
 from PySide6.QtWidgets import QApplication, QComboBox, QDialog, QFileDialog, QMenu
 
 from app.devices.transport import Wire
-from app.gui import Session, application_with_theme
+from app.gui import SWITCH_S, Session, application_with_theme
 from app.model.dome import DeviceError
 from tests.gui.window import opening
 
@@ -115,7 +115,7 @@ class Load:
 
 def main(server: str, night: str) -> int:
     """Run until stdin ends."""
-    sys.setswitchinterval(0.005)  # as the program does
+    sys.setswitchinterval(SWITCH_S)  # as the program does
     application = application_with_theme("dark")
     session = Session(application, opening(server, night))
     stage, load = Stage(session), Load(server)
