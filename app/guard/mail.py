@@ -56,12 +56,17 @@ class Mailer:
         message.set_content(f"{now:%Y-%m-%d %H:%M:%S} UTC\n\n{body}\n")
         self._mails.put(message)
 
+    def close(self) -> None:
+        """Try no more; what waits is lost."""
+        self._ended.set()
+
     def _run(self) -> None:
         while True:
             message = self._mails.get()
             tries = 0
             while not self._is_sent(message):
-                self._ended.wait(self._waits_s[min(tries, len(self._waits_s) - 1)])
+                if self._ended.wait(self._waits_s[min(tries, len(self._waits_s) - 1)]):
+                    return
                 tries += 1
 
     def _is_sent(self, message: EmailMessage) -> bool:

@@ -158,7 +158,7 @@ class SlitView:
 class SlitGeometry:
     """Mount, dome and slit of one observatory.
 
-    Parameters
+    Attributes
     ----------
     latitude_deg : float
         North positive.

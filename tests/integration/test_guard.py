@@ -474,6 +474,7 @@ def test_a_mail_server_that_never_ends_its_words_is_left():
         mails.send("test", "test")
         with server.accept()[0]:  # says nothing, for ever
             until(lambda: mails.failure)
+        mails.close()
         assert time.monotonic() - began_s < 3.0
 
 
