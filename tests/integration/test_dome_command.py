@@ -232,6 +232,7 @@ class TestThroughTheOwner:
 
     def test_owner_that_hangs_gets_a_sentence_and_stop_goes_past_it(self, settings, said, monkeypatch):
         monkeypatch.setattr(dome_access, "_ANSWER_S", 0.3)
+        monkeypatch.setattr(dome_access, "_STOP_ANSWER_S", 0.3)
         with answering(None) as address:
             write_address(address)
             assert dome.goto("95", None, replace(MANNER, timeout_s=0.1), as_json=True) == 1
