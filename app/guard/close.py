@@ -96,6 +96,7 @@ class Closing:
         self._shutting: Errand | None = None
         self._parking: Errand | None = None
         self._beside: list[Errand] = []
+        self._is_taken = False
         self._is_closing_seen = False
         self._closed_since_s: float | None = None
         self._tries = 0
@@ -139,8 +140,7 @@ class Closing:
             return
         log.warning("CloseShutter is sent, for the %s. time: %s", self._tries + 1, self.reason.says)
         self._is_closing_seen, self._closed_since_s = False, None
-        self._shutting = self._devices.shut(self._tries > 0)
-        self._starts.add(sight.now_s)
+        self._shutting, self._is_taken = self._devices.shut(self._tries > 0), False
         if self._tries == 0 and not can_hit_mount and self._plan.mount.server is not None:
             self._beside.append(self._devices.park_mount(False))
         self._tries += 1
@@ -167,6 +167,9 @@ class Closing:
             return says if now_s - errand.began_s > limit_s else None
         if errand.failure:
             return errand.failure
+        if not self._is_taken:  # what the dome did not take started no motor
+            self._is_taken = True
+            self._starts.add(now_s)
         is_newer = sight.dome.read_s is not None and sight.dome.read_s >= errand.ended_s
         return self._judge_motion(sight.shutter if is_newer else None, now_s - errand.ended_s, now_s)
 
@@ -195,7 +198,8 @@ class Closing:
         self.failure = failure
         rules = self._plan.guard
         wait_s = min(rules.retry_s * 2.0 ** min(self.failures - 1, 30), rules.longest_retry_s)
-        self.next_s = max(sight.now_s + wait_s, self._starts.next_s(sight.now_s))
+        rests_s = min(self._starts.next_s(sight.now_s) - sight.now_s, rules.longest_retry_s)
+        self.next_s = sight.now_s + max(wait_s, rests_s)
         log.error("Close %s failed, next in %s: %s", self.failures, duration_text(self.next_s - sight.now_s), failure)
         if self.failures >= ESCALATES_AT:
             self._escalate(sight)

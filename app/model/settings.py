@@ -243,7 +243,7 @@ class Guard(_Table):
     retry_s, longest_retry_s : float
         Wait after the first failed close, doubled after each, up to the second.
     motor_starts_an_hour : int
-        The shutter's motor is started no more often than this by the guard.
+        After so many starts of the shutter's motor the guard spares it, but no longer than the longest wait.
     """
 
     lease_s: Annotated[float, Field(ge=5.0, le=600.0)] = 60.0
