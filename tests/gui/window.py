@@ -20,6 +20,7 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence, QWindow
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
+from shiboken6 import delete
 
 from app.bootstrap import embedded
 from app.bootstrap.devices import simulated_devices
@@ -35,7 +36,7 @@ from tests.simulated import Simulator, end_guards, simulator
 #: A smallest screen of an operator.
 WIDTH_PX, HEIGHT_PX = 1366, 768
 OPENS_WITHIN_MS = 30_000
-#: Windows that were left: a program has one and dies with it; destroyed before, its parts could go in any thread.
+#: What was left: a program has one window and dies with it; taken away by Python, its parts could go in any thread.
 _ENDED: list[Session] = []
 _LEFT, _NO_KEYS = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 
@@ -181,6 +182,8 @@ def whole_window(bot: Any, folder: Path, scale: float = 1.0, more: str = "") -> 
                     frames = session.connections.frames
                     bot.waitUntil(lambda: not frames._pictures)  # no frame is left open
                 application.removeEventFilter(panel._filter)
+                for top in (panel.window, panel.stop):  # what is left would be dressed by every change of the theme
+                    delete(top)
                 _ENDED.append(session)
     finally:
         end_guards(home)
