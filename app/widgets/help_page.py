@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QFont
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QFont, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -161,7 +162,10 @@ COLUMNS = ((STOP_TOPIC, PAGES_TOPIC, COLOURS_TOPIC, ABOUT_TOPIC), (TASKS_TOPIC, 
 
 
 class HelpPage(QWidget):
-    """Topics in two columns; what does not contain the search text goes away."""
+    """Topics in two columns; what does not contain the search text goes away.
+
+    The topics are made when the page is first shown, one after the other: the start of the window waits for none.
+    """
 
     TITLE = "Help"
     ICON = "help"
@@ -175,7 +179,11 @@ class HelpPage(QWidget):
         self._search.setFixedWidth(320)
         self._said = QLabel()
         self._said.setProperty("role", "dim")
-        self.panels = [TopicPanel(topic) for column in COLUMNS for topic in column]
+        self._made: list[TopicPanel] = []
+        self._columns = [QVBoxLayout() for _ in COLUMNS]
+        self._unmade = deque((at, topic) for at, topics in enumerate(COLUMNS) for topic in topics)
+        self._maker = QTimer(self, interval=0)
+        self._maker.timeout.connect(self._make_next)
         top = QHBoxLayout()
         top.setSpacing(theme.WIDE_PX)
         title = QLabel("Help")
@@ -190,12 +198,24 @@ class HelpPage(QWidget):
         page.addLayout(top)
         page.addWidget(self._scroll(), 1)
         self._search.textChanged.connect(self.filter)
-        self.filter("")
+
+    @property
+    def panels(self) -> list[TopicPanel]:
+        """Every topic, made by now."""
+        while self._unmade:
+            self._make_next()
+        return self._made
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Begin to make the topics."""
+        super().showEvent(event)
+        if self._unmade:
+            self._maker.start()
 
     def filter(self, text: str) -> None:
         """Show what contains every word of the text."""
         words = text.casefold().split()
-        found = [panel.filter(words) for panel in self.panels]
+        found = [panel.filter(words) for panel in (self.panels if words else self._made)]
         self._said.setText(_found_text(sum(found)) if words else "")
         self.view_changed.emit()
 
@@ -217,12 +237,8 @@ class HelpPage(QWidget):
         row = QHBoxLayout(inside)
         row.setContentsMargins(0, 0, theme.NEAR_PX, 0)
         row.setSpacing(theme.NEAR_PX)
-        panels = iter(self.panels)
-        for topics in COLUMNS:
-            column = QVBoxLayout()
+        for column in self._columns:
             column.setSpacing(theme.NEAR_PX)
-            for _topic in topics:
-                column.addWidget(next(panels))
             column.addStretch()
             row.addLayout(column, 1)
         area = QScrollArea(widgetResizable=True)
@@ -232,6 +248,16 @@ class HelpPage(QWidget):
         area.setProperty("focusable", True)
         area.setWidget(inside)
         return area
+
+    def _make_next(self) -> None:
+        """Make one more topic, above the stretch of its column."""
+        if not self._unmade:
+            self._maker.stop()
+            return
+        at, topic = self._unmade.popleft()
+        panel = TopicPanel(topic)
+        self._made.append(panel)
+        self._columns[at].insertWidget(self._columns[at].count() - 1, panel)
 
 
 class TopicPanel(QWidget):
