@@ -65,3 +65,8 @@ def write_private(file: Path, text: str) -> None:
         out.flush()
         os.fsync(out.fileno())
     new.replace(file)
+
+
+def kernel_folder() -> Path:
+    """Where compiled kernels are kept; losing them costs a minute."""
+    return platformdirs.user_cache_path("cupola", appauthor=False) / "kernels"

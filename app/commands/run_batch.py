@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from app.bootstrap.observatory import Observatory, lock_file, open_observatory
 from app.commands.console import DONE, FAILED, log_to_stderr
-from app.frames.fits_io import output_error
+from app.frames.product_file import output_error
 from app.model.batch import FileBatch, Status
 from app.model.errors import ObservatoryError
 from app.model.records import LogEntry

@@ -1,31 +1,49 @@
-"""Rows of a frame from disk, and products to disk: streamed, atomic, the same bytes every time."""
+"""Rows of a frame from disk."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from astropy.io import fits
 from astropy.io.fits import Header
 from numpy.typing import NDArray
 
-from app.frames.headers import is_gzipped, locate_image, require_whole, unreadable, value
+from app.frames.headers import is_gzipped, locate_image, locate_plane, require_whole, unreadable, value
 from app.frames.readout import Readout, Section, overscan_level
-from app.model.errors import FrameError, OutputError
+from app.model.errors import FrameError
 
-BLOCK = 2880
 #: Bytes of raw frames that one band of a stack may hold; about the size at which more no longer helps.
 BAND_BYTES = 64 * 2**20
 
 _STORED_TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How the numbers of a band lie in memory; kernels decode them while they compute.
+
+    Attributes
+    ----------
+    dtype : dtype
+        Native type of the decoded numbers: uint16, int16, int32 or float32.
+    is_swapped : bool
+        The bytes stand in the order of FITS, which is not this machine's.
+    is_offset : bool
+        For uint16: the sign bit is flipped (BZERO 32768).
+    """
+
+    dtype: np.dtype[Any]
+    is_swapped: bool = False
+    is_offset: bool = False
 
 
 class FrameReader:
@@ -39,11 +57,15 @@ class FrameReader:
         Overscan and trimming to apply; without it the frame is read as stored.
     pedestal_adu : float
         Added to every value.
+    plane : str
+        EXTNAME of the image that is meant, such as ``DQ`` of a product.
 
     Attributes
     ----------
     rows, columns : int
         Size of what `read` returns, after trimming.
+    encoding : Encoding
+        Of what `read_encoded` gives.
 
     Raises
     ------
@@ -51,11 +73,14 @@ class FrameReader:
         No such image, the file ends too early or cannot be read, or its header lies about it.
     """
 
-    def __init__(self, path: Path, readout: Readout | None = None, pedestal_adu: float = 0.0) -> None:
+    def __init__(self, path: Path, readout: Readout | None = None, pedestal_adu: float = 0.0, plane: str = "") -> None:
         self.path = path
         self._pedestal_adu = pedestal_adu
         require_whole(path)
-        header, self._offset = locate_image(path)
+        found = locate_plane(path, plane) if plane else locate_image(path)
+        if found is None:
+            raise FrameError(f"{path.name} has no plane {plane}: make it again")
+        header, self._offset = found
         self._stored = _stored_type(path, header)
         self._zero = _number(path, header, "BZERO", 0.0)
         self._scale = _number(path, header, "BSCALE", 1.0)
@@ -67,9 +92,11 @@ class FrameReader:
         try:
             if is_gzipped(path):
                 raise FrameError(f"{path.name} is gzipped although its name does not say so: name it .fits.gz")
-            self._file = path.open("rb")
+            self._file = path.open("rb", buffering=0)
         except OSError as error:
             raise unreadable(path, error) from error
+        self._seeking = threading.Lock()
+        self.encoding = self._encoding()
         try:
             self._levels = self._overscan_levels()
         except BaseException:
@@ -106,23 +133,54 @@ class FrameReader:
             values = self._trimmed(first_row, last_row)
         return values + self._pedestal_adu if self._pedestal_adu else values
 
+    def read_encoded(self, first_row: int, last_row: int, out: NDArray[Any]) -> None:
+        """Read rows [first_row, last_row) as they are encoded; any thread may, also at the same time.
+
+        Parameters
+        ----------
+        first_row, last_row : int
+            Rows of what `read` returns.
+        out : ndarray, shape (last_row - first_row, columns), C-contiguous
+            Takes the numbers; its type is that of the encoding.
+        """
+        if self.encoding.is_swapped:
+            self._read_stored(first_row, out)
+        else:
+            out[...] = self.read(first_row, last_row)
+
     def whole(self) -> NDArray[np.float32]:
         """The whole frame, float32."""
         return np.ascontiguousarray(self.read(0, self.rows), dtype=np.float32)
 
+    def _encoding(self) -> Encoding:
+        is_plain = self._readout is None and not self._pedestal_adu and math.isnan(self._blank) and self._scale == 1.0
+        native = self._stored.newbyteorder("=")
+        if is_plain and self._zero == 32768.0 and native == np.int16:
+            return Encoding(np.dtype(np.uint16), is_swapped=sys.byteorder == "little", is_offset=True)
+        if is_plain and self._zero == 0.0 and native in (np.int16, np.int32, np.float32):
+            return Encoding(native, is_swapped=sys.byteorder == "little")
+        return Encoding(np.dtype(np.float32))
+
     def _raw(self, first_row: int, last_row: int) -> NDArray[Any]:
-        count = (last_row - first_row) * self._stored_columns
-        values = np.empty(count, self._stored)
+        values = np.empty((last_row - first_row, self._stored_columns), self._stored)
+        self._read_stored(first_row, values)
+        return values
+
+    def _read_stored(self, first_row: int, out: NDArray[Any]) -> None:
+        """Fill `out` with the bytes of rows from `first_row` on."""
+        at = self._offset + first_row * self._stored_columns * self._stored.itemsize
+        buffer = out.reshape(-1).view(np.uint8).data
         try:
-            self._file.seek(self._offset + first_row * self._stored_columns * self._stored.itemsize)
-            size = self._file.readinto(values.view(np.uint8).data)  # numpy.fromfile takes a failed disk for the end
+            if hasattr(os, "preadv"):
+                size = os.preadv(self._file.fileno(), [buffer], at)
+            else:
+                with self._seeking:
+                    self._file.seek(at)
+                    size = self._file.readinto(buffer)
         except OSError as error:
             raise unreadable(self.path, error) from error
-        if size != values.nbytes:
-            raise FrameError(
-                f"{self.path.name} ended while it was read: {size} of {values.nbytes} bytes: copy it again"
-            )
-        return values.reshape(last_row - first_row, self._stored_columns)
+        if size != out.nbytes:
+            raise FrameError(f"{self.path.name} ended while it was read: {size} of {out.nbytes} bytes: copy it again")
 
     def _values(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Physical values: BZERO + BSCALE * stored (FITS Standard 4.0, section 4.4.2.5)."""
@@ -195,62 +253,6 @@ def bands(rows: int, row_bytes: int) -> Iterator[tuple[int, int]]:
         yield first, min(rows, first + height)
 
 
-def write_product(path: Path, header: fits.Header, shape: tuple[int, int], rows: Iterable[NDArray[Any]]) -> str:
-    """Write a float32 image, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        The product; its folder is made.
-    header : Header
-        Cards after the structural ones.
-    shape : tuple of int
-        (rows, columns).
-    rows : iterable of ndarray
-        Bands of rows from the first to the last, adu.
-
-    Returns
-    -------
-    str
-        SHA-256 of the file, hexadecimal.
-
-    Raises
-    ------
-    OutputError
-        The disk is full, read-only or gone; nothing is left behind.
-    """
-    part = path.with_name(f".{path.name}.part")
-    digest = hashlib.sha256()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            size = 0
-            for chunk in _chunks(header, shape, rows):
-                file.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        _sync_folder(path.parent)
-    except BaseException as error:
-        with contextlib.suppress(OSError):  # the folder itself may be what failed
-            part.unlink()
-        if isinstance(error, OSError):  # of the output: those of the input are FrameErrors
-            raise output_error(path, error) from error
-        raise
-    return digest.hexdigest()
-
-
-def output_error(path: Path, error: OSError) -> OutputError:
-    """Say in one sentence why a file could not be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return OutputError(f"{path} cannot be written: the disk or its quota is full: free space and resume the batch")
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return OutputError(f"{path} cannot be written: {error.strerror}: choose a folder that you may write to")
-    return OutputError(f"{path} cannot be written: {error.strerror or error}: check the disk and resume the batch")
-
-
 def checksum(path: Path) -> str:
     """SHA-256 of a file, hexadecimal; raises `FrameError` when it cannot be read."""
     try:
@@ -258,46 +260,3 @@ def checksum(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise unreadable(path, error) from error
-
-
-def replace_header(path: Path, header: fits.Header) -> str:
-    """Give a product another header, atomically; returns the new SHA-256."""
-    with FrameReader(path) as reader:
-        shape = (reader.rows, reader.columns)
-
-    def rows() -> Iterator[NDArray[Any]]:
-        """Closes the file behind its last row: Windows replaces no file that is open."""
-        with FrameReader(path) as reader:
-            for band in bands(reader.rows, reader.columns * reader.bytes_per_pixel):
-                yield reader.read(*band)
-
-    return write_product(path, header, shape, rows())
-
-
-def _chunks(header: fits.Header, shape: tuple[int, int], rows: Iterable[NDArray[Any]]) -> Iterator[bytes]:
-    structure = fits.Header(
-        [
-            ("SIMPLE", True, "conforms to FITS"),
-            ("BITPIX", -32, "32-bit floating point"),
-            ("NAXIS", 2, "number of axes"),
-            ("NAXIS1", shape[1], "columns"),
-            ("NAXIS2", shape[0], "rows"),
-        ]
-    )
-    structure.extend(header, strip=True, unique=False)
-    yield structure.tostring(sep="", endcard=True, padding=True).encode("ascii")
-    written = 0
-    for band in rows:
-        chunk = np.ascontiguousarray(band, dtype=">f4").tobytes()
-        written += len(chunk)
-        yield chunk
-    yield b"\0" * (-written % BLOCK)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":  # a rename is durable only when its folder is
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -104,6 +104,15 @@ def locate_image(path: Path) -> tuple[Header, int]:
     raise FrameError(f"{path.name} holds no image of two axes, only {', '.join(found)}: leave it out of the batch")
 
 
+def locate_plane(path: Path, name: str) -> tuple[Header, int] | None:
+    """Find the image extension of a product by its EXTNAME, as `locate_image`; None when there is none."""
+    with _opened(path) as stream:
+        for hdu in _hdus(stream, path):
+            if value(hdu.header, "EXTNAME") == name and _has_image(hdu.header):
+                return hdu.header, hdu.data_at
+    return None
+
+
 def image_count(path: Path) -> int:
     """How many images a FITS file holds; raises `FrameError` as `read_header`."""
     with _opened(path) as stream:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -65,20 +65,76 @@ class Mail(_Table):
         return admins
 
 
+class AmplifierSections(_Table):
+    """One output of a detector as its frames store it, where the header does not say: FITS sections.
+
+    Attributes
+    ----------
+    extension : int
+        Number of the image in the file, from 1; 1 for a file with one image.
+    data, overscan : str
+        Sections of that image, such as ``"[1:1320,1:5280]"``; without overscan, an empty text.
+    place : str
+        Where the pixels go in the whole frame; an axis that is written backwards is mirrored.
+    """
+
+    extension: Annotated[int, Field(ge=1, le=64)] = 1
+    data: str
+    overscan: str = ""
+    place: str
+
+
 class Camera(_Table):
-    """What the header of one camera does not say, or says wrongly; its `instrument` is the header's INSTRUME."""
+    """What the header of one camera does not say, or says wrongly; its `instrument` is the header's INSTRUME.
+
+    Attributes
+    ----------
+    crosstalk : tuple of tuple of float
+        ``crosstalk[victim][source]``: part of the source amplifier's counts that shows up in the victim; 0 on the
+        diagonal. Empty: none.
+    dead_amplifiers : tuple of int
+        Numbers, from 1, of amplifiers whose pixels are bad.
+    """
 
     instrument: str
     gain_e_per_adu: Annotated[float, Field(gt=0.0)] | None = None
+    read_noise_e: Annotated[float, Field(gt=0.0)] | None = None
     saturation_adu: Annotated[float, Field(gt=0.0)] | None = None
     pixel_scale_arcsec: Annotated[float, Field(gt=0.0, le=3600.0)] | None = None
     scale_dark: bool = True
+    amplifiers: tuple[AmplifierSections, ...] = ()
+    crosstalk: tuple[tuple[float, ...], ...] = ()
+    dead_amplifiers: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _crosstalk_is_square(self) -> Self:
+        if any(len(row) != len(self.crosstalk) for row in self.crosstalk):
+            raise ValueError(f"crosstalk must have as many columns as its {len(self.crosstalk)} rows")
+        return self
 
 
 class Calibration(_Table):
-    """Limits of the calibration."""
+    """Limits of the calibration.
 
+    Attributes
+    ----------
+    masters : str
+        How bias, dark and flat frames are combined: ``median``, ``mean``, ``sigma clip``, ``winsorized`` or
+        ``min/max``; light stacks have `rejection`.
+    clip_low, clip_high : float
+        Limits of sigma clipping in standard deviations, for masters and light stacks.
+    uncertainty : bool
+        Whether products carry an UNCERT plane.
+    cosmics : bool
+        Whether cosmic rays are looked for in every single light; stacks reject them anyway.
+    """
+
+    masters: Literal["median", "mean", "sigma clip", "winsorized", "min/max"] = "median"
     rejection: str = "auto"
+    clip_low: Annotated[float, Field(gt=0.0, le=20.0)] = 3.0
+    clip_high: Annotated[float, Field(gt=0.0, le=20.0)] = 3.0
+    uncertainty: bool = False
+    cosmics: bool = False
     few_frames: Annotated[int, Field(ge=1)] = 3
     flat_floor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     flat_minimum_adu: Annotated[float, Field(ge=0.0)] = 500.0
@@ -91,6 +147,99 @@ class Calibration(_Table):
         if rejection != "auto" and info.context is not None and rejection not in (names := info.context()):
             raise ValueError(f"is no method: take one of {', '.join(('auto', *names))}")
         return rejection
+
+
+class Matching(_Table):
+    """How much frames may differ and still belong together.
+
+    Attributes
+    ----------
+    exposure_s, exposure_part : float
+        Exposures count as one within the greater of these, the second as a part of them.
+    temperature_ok_degc, temperature_poor_degc : float
+        Differences up to the first are good; beyond the second, poor.
+    dark_scale_low, dark_scale_high : float
+        A dark is scaled by no less and no more.
+    library_days : float
+        Masters of other nights are taken up to so far away in time.
+    """
+
+    exposure_s: Annotated[float, Field(ge=0.0, le=10.0)] = 0.01
+    exposure_part: Annotated[float, Field(ge=0.0, le=0.1)] = 0.005
+    temperature_ok_degc: Annotated[float, Field(ge=0.0, le=20.0)] = 1.0
+    temperature_poor_degc: Annotated[float, Field(ge=0.0, le=50.0)] = 5.0
+    dark_scale_low: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
+    dark_scale_high: Annotated[float, Field(ge=1.0, le=10.0)] = 2.0
+    rotator_deg: Annotated[float, Field(ge=0.0, le=180.0)] = 1.0
+    library_days: Annotated[float, Field(ge=0.0, le=3660.0)] = 365.0
+
+
+class Quality(_Table):
+    """Limits beyond which a light is doubtful, and beyond which it is rejected: left out of the stack.
+
+    Attributes
+    ----------
+    fwhm_ratio, worst_fwhm_ratio : float
+        FWHM over the median of the light's group.
+    ellipticity, worst_ellipticity : float
+        1 - minor axis / major axis.
+    star_ratio, worst_star_ratio : float
+        Stars over the most of the light's group.
+    worst_flux_ratio : float
+        Star flux over that of the clearest light of the group; doubtful from `Calibration.faint_flux_ratio` on.
+    """
+
+    fwhm_ratio: Annotated[float, Field(gt=1.0, le=10.0)] = 1.5
+    worst_fwhm_ratio: Annotated[float, Field(gt=1.0, le=20.0)] = 2.5
+    ellipticity: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
+    worst_ellipticity: Annotated[float, Field(gt=0.0, le=1.0)] = 0.6
+    star_ratio: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    worst_star_ratio: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    worst_flux_ratio: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+
+
+class Astrometry(_Table):
+    """Which solvers are tried, in this order, and how long.
+
+    Attributes
+    ----------
+    solvers : tuple of str
+        Of ``cupola`` (embedded), ``solve-field`` and ``astap``; one that is not installed is passed over.
+    blind : bool
+        Whether the whole sky is searched when the position fails or there is none.
+    time_limit_s : float
+        For one external solver and frame.
+    most_order : int
+        Highest order of the distortion polynomial; 1 is none.
+    """
+
+    solvers: tuple[Literal["cupola", "solve-field", "astap"], ...] = ("cupola", "solve-field", "astap")
+    blind: bool = True
+    time_limit_s: Annotated[float, Field(ge=1.0, le=600.0)] = 30.0
+    most_order: Annotated[int, Field(ge=1, le=3)] = 3
+
+
+class Processing(_Table):
+    """Where the Processor computes.
+
+    Attributes
+    ----------
+    cluster : str
+        Address of a dask.distributed scheduler, such as ``tcp://10.0.0.5:8786``; ``local`` starts worker processes on
+        this machine; empty: threads of the batch's own process.
+    threads : int
+        How many; 0 is one less than there are processors where these are more than two, else all.
+    """
+
+    cluster: str = ""
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0
+
+    @field_validator("cluster")
+    @classmethod
+    def _is_an_address(cls, cluster: str) -> str:
+        if cluster not in ("", "local") and not cluster.startswith(("tcp://", "tls://")):
+            raise ValueError(f"{cluster!r} must be local, or an address such as tcp://10.0.0.5:8786")
+        return cluster
 
 
 class Device(_Table):
@@ -290,7 +439,11 @@ class Settings(_Table):
     repository: Path | None = None
     database: str | None = None
     mail: Mail = Mail()
+    processor: Processing = Processing()
     calibration: Calibration = Calibration()
+    matching: Matching = Matching()
+    quality: Quality = Quality()
+    astrometry: Astrometry = Astrometry()
     cameras: tuple[Camera, ...] = ()
     dome: Dome = Dome()
     mount: Device = Device()

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from app.frames.fits_io import bands, write_product
+from app.frames.fits_io import bands
 from app.frames.headers import read_header, value
+from app.frames.product_file import write_product
 from app.frames.provenance import add_cards, add_history
 from app.model.batch import Combination, Exposure, ProductKind
 from app.model.frame import FrameFacts
 from app.model.matching import TEMPERATURE_OK_DEGC, differences
 from app.model.wording import frames_text
-from app.pipeline.kernels import median
-from app.pipeline.products import Plan, input_cards, make, open_all, set_up_cards, software_card
+from app.pipeline.kernels.plain import median
+from app.pipeline.products import Made, Plan, input_cards, make, open_all, set_up_cards, software_card
 from app.pipeline.step import Context, Findings
 
 
@@ -35,7 +36,7 @@ def stack_master(
     warn_of_group(context, findings, kind, group)
     plan = Plan(kind, path, group[0].facts, group, parameters={"method": "median"})
 
-    def write(target: Path) -> tuple[str, dict[str, Any]]:
+    def write(target: Path) -> Made:
         with ExitStack() as stack:
             readers = open_all(stack, group)
             first = readers[0]
@@ -51,7 +52,7 @@ def stack_master(
                     yield band
 
             digest = write_product(target, header, (first.rows, first.columns), rows())
-        return digest, {"L1MEAN": level.value}
+        return Made(digest, {"L1MEAN": level.value})
 
     return make(context, plan, write)
 

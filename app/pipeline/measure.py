@@ -12,8 +12,9 @@ from astropy.io import fits
 from astropy.utils import iers
 from astropy.wcs import WCS
 
-from app.frames.fits_io import FrameReader, replace_header
+from app.frames.fits_io import FrameReader
 from app.frames.headers import read_header, value
+from app.frames.product_file import replace_header
 from app.frames.provenance import CardRow, add_cards, carried, without_wcs
 from app.frames.star_catalogue import StarCatalogue
 from app.frames.world_coordinates import header_wcs, pixel_scales_deg

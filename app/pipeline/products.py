@@ -6,11 +6,12 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from app import __version__
 from app.frames.fits_io import FrameReader, checksum
@@ -18,12 +19,17 @@ from app.frames.headers import read_header
 from app.frames.provenance import CardRow
 from app.frames.readout import readout_of
 from app.model.batch import Combination, Exposure, NewCombination, ProductKind
-from app.model.errors import CalibrationError, FrameError
+from app.model.errors import CalibrationError, FrameError, ObservatoryError
 from app.model.frame import FrameFacts
 from app.model.wording import frames_text
-from app.pipeline.step import Context
+from app.pipeline.events import Progress
+from app.pipeline.step import FATAL, Context, Findings, Step
+from app.pipeline.workers import Check, Task
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+J = TypeVar("J")
 
 #: Changes when the arithmetic does, so that older products are made anew.
 ARITHMETIC = 1
@@ -64,7 +70,33 @@ class Plan:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def make(context: Context, plan: Plan, write: Callable[[Path], tuple[str, dict[str, Any]]]) -> Combination:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a task says of the product that it wrote: SHA-256 of the file, quality numbers, and notes to warn of."""
+
+    checksum: str
+    qc: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Making(Generic[J]):
+    """A product and the task that makes it.
+
+    Attributes
+    ----------
+    task : callable
+        Pure: writes the product of a job and says what it wrote.
+    job : callable
+        The job for the path that the product shall have.
+    """
+
+    plan: Plan
+    task: Task[J, Made]
+    job: Callable[[Path], J]
+
+
+def make(context: Context, plan: Plan, write: Callable[[Path], Made]) -> Combination:
     """Return the product of a plan, made by `write` unless a valid one is there.
 
     A master that other batches used is never overwritten: another one gets a name of its own.
@@ -76,38 +108,125 @@ def make(context: Context, plan: Plan, write: Callable[[Path], tuple[str, dict[s
     plan : Plan
         What is wanted.
     write : callable
-        Takes the absolute path, writes the file, and returns its SHA-256 and its quality numbers.
+        Takes the absolute path and writes the file.
 
     Returns
     -------
     Combination
         As the database keeps it.
     """
-    store, batch = context.store, context.batch
-    known = store.find(batch.key, plan.recipe)
-    if known is None or not is_intact(known):
-        path = plan.path
-        if store.is_taken(batch.key, path, plan.recipe):
-            path = path.with_stem(f"{path.stem}-{plan.recipe[:8]}")
-        digest, qc = write(batch.set_folder(batch.target_generation) / path)
-        known = store.record(
-            batch.key,
-            NewCombination(
-                plan.kind,
-                path,
-                plan.recipe,
-                digest,
-                plan.facts,
-                tuple(exposure.key for exposure in plan.exposures),
-                tuple(combination.key for combination in plan.uses),
-                plan.parameters,
-                qc,
-            ),
-        )
-        count = len(plan.exposures)
-        log.info("%s made from %s", path, frames_text(count))
+    known = _valid(context, plan)
+    if known is None:
+        path = _path(context, plan)
+        known = _recorded(context, plan, path, write(_file(context, path)))
     context.kept.add(known.key)
     return known
+
+
+def make_each(
+    step: Step,
+    context: Context,
+    findings: Findings,
+    items: Sequence[T],
+    prepare: Callable[[T], Making[Any]],
+    label: Callable[[T], str],
+) -> None:
+    """Make one product of each item, as many at a time as there are workers; report, and go on after one that failed.
+
+    Parameters
+    ----------
+    step : Step
+        Which step this is.
+    context, findings : Context, Findings
+        Of its run.
+    items : sequence
+        What the products are made of.
+    prepare : callable
+        The product of an item and its task; it and the database are met in this thread alone.
+    label : callable
+        Names an item.
+
+    Raises
+    ------
+    OutputError, StoreError
+        At once: what cannot be written or recorded for one cannot be for the next.
+    """
+    begun: deque[tuple[T, Plan, Path]] = deque()
+    done = 0
+
+    def finish(item: T) -> None:
+        nonlocal done
+        done += 1
+        context.report(Progress(step.name, done, len(items), label(item)))
+
+    def jobs() -> Iterator[tuple[Task[Any, Made], Any]]:
+        for item in items:
+            context.cancel.check()
+            try:
+                making = prepare(item)
+                known = _valid(context, making.plan)
+            except FATAL:
+                raise
+            except ObservatoryError as error:
+                findings.give_up(label(item), error)
+                finish(item)
+                continue
+            if known is not None:
+                context.kept.add(known.key)
+                finish(item)
+                continue
+            path = _path(context, making.plan)
+            begun.append((item, making.plan, path))
+            yield making.task, making.job(_file(context, path))
+
+    for future in context.workers.each(_run, jobs(), context.cancel.check):
+        item, plan, path = begun.popleft()
+        try:
+            made = future.result()
+        except FATAL:
+            raise
+        except ObservatoryError as error:
+            findings.give_up(label(item), error)
+        else:
+            for note in made.notes:
+                findings.warn(label(item), note)
+            context.kept.add(_recorded(context, plan, path, made).key)
+        finish(item)
+
+
+def _run(order: tuple[Task[Any, Made], Any], check: Check) -> Made:
+    task, job = order
+    return task(job, check)
+
+
+def _valid(context: Context, plan: Plan) -> Combination | None:
+    known = context.store.find(context.batch.key, plan.recipe)
+    return known if known is not None and is_intact(known) else None
+
+
+def _path(context: Context, plan: Plan) -> Path:
+    is_taken = context.store.is_taken(context.batch.key, plan.path, plan.recipe)
+    return plan.path.with_stem(f"{plan.path.stem}-{plan.recipe[:8]}") if is_taken else plan.path
+
+
+def _file(context: Context, path: Path) -> Path:
+    return context.batch.set_folder(context.batch.target_generation) / path
+
+
+def _recorded(context: Context, plan: Plan, path: Path, made: Made) -> Combination:
+    combination = NewCombination(
+        plan.kind,
+        path,
+        plan.recipe,
+        made.checksum,
+        plan.facts,
+        tuple(exposure.key for exposure in plan.exposures),
+        tuple(combination.key for combination in plan.uses),
+        plan.parameters,
+        made.qc,
+    )
+    log.info("%s made from %s", path, frames_text(len(plan.exposures)))
+    return context.store.record(context.batch.key, combination)
 
 
 def is_intact(combination: Combination) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pipeline.kernels import median
+from app.pipeline.kernels.plain import median
 
 Values = NDArray[np.float64]
 

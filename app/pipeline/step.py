@@ -16,6 +16,7 @@ from app.model.errors import Cancelled, ObservatoryError, OutputError, StoreErro
 from app.model.ports import BatchStore
 from app.model.settings import Settings
 from app.pipeline.events import Progress, Report
+from app.pipeline.workers import ThreadWorkers, Workers
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Context:
     report: Report
     cancel: CancelToken
     clock: Clock = field(default_factory=SystemClock)
+    workers: Workers = field(default_factory=ThreadWorkers)
     kept: set[int] = field(default_factory=set)
 
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from app.frames.fits_io import FrameReader, write_product
+from app.frames.fits_io import FrameReader
 from app.frames.headers import read_header
+from app.frames.product_file import write_product
 from app.frames.readout import readout_of
 from app.frames.world_coordinates import header_wcs
 from app.model.batch import FileBatch

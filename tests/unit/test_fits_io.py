@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from app.frames.fits_io import FrameReader, bands, checksum, output_error, replace_header, write_product
+from app.frames.fits_io import FrameReader, bands, checksum
+from app.frames.product_file import output_error, replace_header, write_product
 from app.frames.readout import Amplifier, Readout, Section, readout_of
 from app.model.errors import FrameError, OutputError
 
@@ -290,19 +291,19 @@ def test_product_is_closed_before_it_is_replaced(tmp_path: Path, monkeypatch: py
     """Windows refuses to replace a file that is open."""
     path = tmp_path / "product.fits"
     write_product(path, fits.Header(), (7, 9), [np.zeros((7, 9))])
-    opened: list[FrameReader] = []
+    opened: list[Any] = []
     closed_at_replace: list[bool] = []
-    enter, replace = FrameReader.__enter__, Path.replace
+    open_file, replace = Path.open, Path.replace
 
-    def entered(reader: FrameReader) -> FrameReader:
-        opened.append(reader)
-        return enter(reader)
+    def watched(file: Path, *how: Any, **more: Any) -> Any:
+        opened.append(open_file(file, *how, **more))
+        return opened[-1]
 
     def replaced(part: Path, target: Path) -> Path:
-        closed_at_replace.extend(reader._file.closed for reader in opened)
+        closed_at_replace.extend(file.closed for file in opened)
         return replace(part, target)
 
-    monkeypatch.setattr(FrameReader, "__enter__", entered)
+    monkeypatch.setattr(Path, "open", watched)
     monkeypatch.setattr(Path, "replace", replaced)
     replace_header(path, fits.Header([("NEW", 2)]))
     assert closed_at_replace

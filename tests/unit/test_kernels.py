@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.pipeline.kernels import calibrated, exact_median, median
+from app.pipeline.kernels.plain import calibrated, exact_median, median
 from app.pipeline.rejection import METHODS, SigmaClip, combine, method_for
 
 

@@ -6,22 +6,23 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from app.frames.fits_io import FrameReader, bands, write_product
+from app.frames.fits_io import FrameReader, bands
 from app.frames.headers import read_header
+from app.frames.product_file import write_product
 from app.frames.provenance import CardRow, add_cards, add_history, carried
 from app.frames.readout import readout_of
 from app.model.batch import Combination, Exposure, ProductKind
 from app.model.frame import FrameFacts, FrameKind
 from app.model.matching import TEMPERATURE_OK_DEGC, DarkChoice, Grade, choose_dark, choose_flat, temperature_grade
-from app.pipeline.kernels import calibrated
+from app.pipeline.kernels.plain import calibrated
 from app.pipeline.masters import find_masters
-from app.pipeline.products import Names, Plan, input_cards, make, master_cards, open_exposure, software_card
+from app.pipeline.products import Made, Names, Plan, input_cards, make, master_cards, open_exposure, software_card
 from app.pipeline.step import Context, Findings, Step
 
 #: A pile-up of this many pixels at the very highest value is saturation.
@@ -124,7 +125,7 @@ def _calibrate(context: Context, light: Exposure, choice: _Choice, names: Names)
     }
     plan = Plan(kind, path, light.facts, (light,), choice.masters, parameters)
 
-    def write(target: Path) -> tuple[str, dict[str, Any]]:
+    def write(target: Path) -> Made:
         with ExitStack() as stack:
             raw = stack.enter_context(open_exposure(light))
             bias, dark, flat = (
@@ -141,7 +142,7 @@ def _calibrate(context: Context, light: Exposure, choice: _Choice, names: Names)
                     yield calibrated(raw.read(low, high), pieces[0], pieces[1], choice.dark.scale, pieces[2], floor)
 
             digest = write_product(target, header, (raw.rows, raw.columns), rows())
-        return digest, {}
+        return Made(digest)
 
     make(context, plan, write)
 

@@ -11,14 +11,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.frames.fits_io import FrameReader, bands, write_product
+from app.frames.fits_io import FrameReader, bands
+from app.frames.product_file import write_product
 from app.model.batch import Combination, Exposure, ProductKind
 from app.model.errors import CalibrationError, FrameError
 from app.model.frame import FrameFacts, FrameKind
 from app.model.matching import DarkChoice, by_filter, by_rotator, choose_dark, groups
-from app.pipeline.kernels import calibrated, exact_median, median
+from app.pipeline.kernels.plain import calibrated, exact_median, median
 from app.pipeline.masters import describe, find_masters, master_header, warn_of_group
-from app.pipeline.products import Names, Plan, input_cards, make, open_exposure, set_up_name
+from app.pipeline.products import Made, Names, Plan, input_cards, make, open_exposure, set_up_name
 from app.pipeline.step import Context, Findings, Step
 
 #: A flat whose 99.5th percentile is this many times its median is no evenly lit field, but a spectrum or a scene.
@@ -83,7 +84,7 @@ def _stack_flats(context: Context, findings: Findings, path: Path, group: tuple[
     }
     plan = Plan(ProductKind.FLAT_MASTER, path, exposures[0].facts, exposures, tuple(uses.values()), parameters)
 
-    def write(target: Path) -> tuple[str, dict[str, Any]]:
+    def write(target: Path) -> Made:
         history = [f"{flat.exposure.file}: minus {flat.choice.formula}, over {flat.level_adu:.2f} adu" for flat in good]
         header = master_header(plan, input_cards(exposures), [f"Median of {len(good)} normalised flats", *history])
         with ExitStack() as stack:
@@ -107,7 +108,7 @@ def _stack_flats(context: Context, findings: Findings, path: Path, group: tuple[
             digest = write_product(target, header, (rows, columns), normalised())
         level_adu = float(np.mean([flat.level_adu for flat in good]))
         brightest = float(np.nanpercentile(np.concatenate(sampled), 99.9))
-        return digest, {"LEVEL": round(level_adu, 3), "BRIGHTEST": round(brightest, 4)}
+        return Made(digest, {"LEVEL": round(level_adu, 3), "BRIGHTEST": round(brightest, 4)})
 
     make(context, plan, write)
 

@@ -13,8 +13,9 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from app.frames.fits_io import FrameReader, bands, write_product
+from app.frames.fits_io import FrameReader, bands
 from app.frames.headers import read_header, value
+from app.frames.product_file import write_product
 from app.frames.provenance import CardRow, add_cards, add_history, carried
 from app.model.batch import Combination, Exposure, ProductKind
 from app.model.errors import CalibrationError
@@ -23,7 +24,7 @@ from app.model.matching import by_exposure, by_filter, fields, groups
 from app.pipeline.align import Alignment, register_sources
 from app.pipeline.measure import measure_file
 from app.pipeline.plate_solve import Hint
-from app.pipeline.products import Names, Plan, input_cards, lights_of, make, software_card
+from app.pipeline.products import Made, Names, Plan, input_cards, lights_of, make, software_card
 from app.pipeline.rejection import combine, method_for
 from app.pipeline.sharp import SHARP_REACH_PX, sharp_pixels
 from app.pipeline.sources import Sources, detect, star_scale
@@ -146,7 +147,7 @@ def _stack_lights(context: Context, findings: Findings, group: tuple[Combination
     }
     plan = Plan(ProductKind.LIGHT_STACK, path, facts, exposures, tuple(one.light for one in aligned), parameters)
 
-    def write(target: Path) -> tuple[str, dict[str, Any]]:
+    def write(target: Path) -> Made:
         with ExitStack() as stack:
             readers = [_MaskedLight(stack, one) for one in aligned]
             rows, columns = readers[0].shape
@@ -161,7 +162,7 @@ def _stack_lights(context: Context, findings: Findings, group: tuple[Combination
                     yield combine(lights, weights, noise, rejection)[0] + np.float32(aligned[0].sky_adu)
 
             digest = write_product(target, _header(plan, aligned), (rows, columns), combined())
-        return digest, {"NCOMBINE": len(aligned)}
+        return Made(digest, {"NCOMBINE": len(aligned)})
 
     product = make(context, plan, write)
     if product.wcs is None:

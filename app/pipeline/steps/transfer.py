@@ -15,8 +15,8 @@ from typing import ClassVar
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
-from app.frames.fits_io import output_error
 from app.frames.headers import completed, is_frame_name, require_whole, unreadable
+from app.frames.product_file import output_error
 from app.model.batch import FileBatch, LeftOut
 from app.model.errors import FrameError, ObservatoryError
 from app.pipeline.step import Context, Findings, Policy, Step

@@ -1,0 +1,88 @@
+"""Who computes: tasks are pure functions of a small job, results come in the order of the jobs."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+#: Raises `Cancelled` when the work should stop; long tasks call it between bands.
+Check = Callable[[], None]
+#: Module-level, safe to do twice: paths and numbers in, a file and a small result out.
+Task = Callable[[J, Check], R]
+
+#: Jobs handed out ahead of the one whose result is waited for, for each thread.
+_AHEAD = 2
+
+
+class Workers(Protocol):
+    """Threads of this process, or processes of a cluster."""
+
+    @property
+    def width(self) -> int:
+        """How many tasks run at the same time."""
+        ...
+
+    def each(self, task: Task[J, R], jobs: Iterable[J], check: Check) -> Iterator[Future[R]]:
+        """Run a task for every job.
+
+        Parameters
+        ----------
+        task : callable
+            Module-level function of a job and a check; both it and the jobs can be pickled.
+        jobs : iterable
+            Taken as workers become free.
+        check : callable
+            Handed to the task; also called between jobs.
+
+        Yields
+        ------
+        Future
+            Done, in the order of the jobs: its result, or what the task raised.
+        """
+        ...
+
+
+class ThreadWorkers:
+    """Threads of this process; kernels run without the GIL.
+
+    Parameters
+    ----------
+    threads : int
+        How many; 0 is one less than there are processors where these are more than two, else all.
+    """
+
+    def __init__(self, threads: int = 0) -> None:
+        processors = os.cpu_count() or 1
+        self._width = threads or (processors - 1 if processors > 2 else processors)
+
+    @property
+    def width(self) -> int:
+        """How many threads."""
+        return self._width
+
+    def each(self, task: Task[J, R], jobs: Iterable[J], check: Check) -> Iterator[Future[R]]:
+        """As `Workers.each`; an error here or a stop there leaves no thread behind."""
+        with ThreadPoolExecutor(self._width, thread_name_prefix="worker") as pool:
+            waiting: deque[Future[R]] = deque()
+            try:
+                for job in jobs:
+                    check()
+                    waiting.append(pool.submit(task, job, check))
+                    while len(waiting) > self._width * _AHEAD:
+                        yield _done(waiting.popleft())
+                while waiting:
+                    yield _done(waiting.popleft())
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+
+def _done(future: Future[R]) -> Future[R]:
+    future.exception()  # waits, and does not raise
+    return future
