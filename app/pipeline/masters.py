@@ -15,8 +15,7 @@ from app.frames.headers import read_header, value
 from app.frames.product_file import write_product
 from app.frames.provenance import add_cards, add_history
 from app.model.batch import Combination, Exposure, ProductKind
-from app.model.frame import FrameFacts
-from app.model.matching import TEMPERATURE_OK_DEGC, differences
+from app.model.matching import TEMPERATURE_OK_DEGC
 from app.model.wording import frames_text
 from app.pipeline.kernels.plain import median
 from app.pipeline.products import Made, Plan, input_cards, make, open_all, set_up_cards, software_card
@@ -84,25 +83,6 @@ def master_header(plan: Plan, inputs: list[tuple[str, Any, str]], history: Seque
     add_cards(header, [("BUNIT", "adu", ""), software_card(), *inputs])
     add_history(header, history)
     return header
-
-
-def find_masters(context: Context, kind: ProductKind, wanted: FrameFacts) -> tuple[Combination, ...]:
-    """Masters of this run, then those of other batches with the very same set-up, the nearest night first."""
-    own = context.store.combinations(context.batch.key, kind)
-    library = [
-        master
-        for master in context.store.library(kind, context.batch.key)
-        if not differences(master.facts, wanted, strict=True) and master.file.is_file()
-    ]
-    library.sort(key=lambda master: _days_apart(master.facts, wanted))
-    return tuple(master for master in own if master.key in context.kept) + tuple(library)
-
-
-def _days_apart(one: FrameFacts, other: FrameFacts) -> float:
-    """Time between two frames in days; what is not known is far."""
-    if one.started_at is None or other.started_at is None:
-        return float("inf")
-    return abs((one.started_at - other.started_at).total_seconds()) / 86400.0
 
 
 def describe(group: tuple[Exposure, ...]) -> str:

@@ -21,7 +21,7 @@ from app.model.batch import Combination, Exposure, ProductKind
 from app.model.frame import FrameFacts, FrameKind
 from app.model.matching import TEMPERATURE_OK_DEGC, DarkChoice, Grade, choose_dark, choose_flat, temperature_grade
 from app.pipeline.kernels.plain import calibrated
-from app.pipeline.masters import find_masters
+from app.pipeline.library import find_masters
 from app.pipeline.products import Made, Names, Plan, input_cards, make, master_cards, open_exposure, software_card
 from app.pipeline.step import Context, Findings, Step
 

@@ -18,7 +18,8 @@ from app.model.errors import CalibrationError, FrameError
 from app.model.frame import FrameFacts, FrameKind
 from app.model.matching import DarkChoice, by_filter, by_rotator, choose_dark, groups
 from app.pipeline.kernels.plain import calibrated, exact_median, median
-from app.pipeline.masters import describe, find_masters, master_header, warn_of_group
+from app.pipeline.library import find_masters
+from app.pipeline.masters import describe, master_header, warn_of_group
 from app.pipeline.products import Made, Names, Plan, input_cards, make, open_exposure, set_up_name
 from app.pipeline.step import Context, Findings, Step
 
