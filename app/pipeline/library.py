@@ -1,0 +1,103 @@
+"""Where a frame finds its masters: those of this run, then those of other nights that this set of products began with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from app.model.batch import Combination, Pins, ProductKind
+from app.model.frame import FrameFacts
+from app.model.matching import DarkChoice, MasterChoice, choose_dark, choose_masters, differences, set_up_text
+from app.model.settings import Matching
+from app.model.wording import frames_text
+from app.pipeline.step import Context
+
+MASTERS = (ProductKind.BIAS_MASTER, ProductKind.DARK_MASTER, ProductKind.FLAT_MASTER)
+
+
+def find_masters(context: Context, kind: ProductKind, wanted: FrameFacts) -> tuple[Combination, ...]:
+    """Masters of this run, then those of other batches with the very same set-up, the nearest night first."""
+    own = context.store.combinations(context.batch.key, kind)
+    library = [one for one in pinned(context, wanted).masters if one.kind is kind and one.file.is_file()]
+    kept = tuple(one for one in own if one.key in context.kept)
+    return kept + nearest(library, wanted, context.settings.matching)
+
+
+def masters_for(context: Context, light: FrameFacts) -> MasterChoice[Combination]:
+    """What a light is calibrated with, and why."""
+    biases, darks, flats = (find_masters(context, kind, light) for kind in MASTERS)
+    return choose_masters(
+        light,
+        biases,
+        darks,
+        flats,
+        may_scale=context.settings.camera(light.instrument).scale_dark,
+        rules=context.settings.matching,
+        told=partial(_told, context, light),
+    )
+
+
+def dark_for(context: Context, frame: FrameFacts) -> DarkChoice[Combination]:
+    """How bias and dark current of a flat are removed, and why."""
+    return choose_dark(
+        frame,
+        find_masters(context, ProductKind.BIAS_MASTER, frame),
+        find_masters(context, ProductKind.DARK_MASTER, frame),
+        may_scale=context.settings.camera(frame.instrument).scale_dark,
+        rules=context.settings.matching,
+        told=partial(_told, context, frame),
+    )
+
+
+def pinned(context: Context, wanted: FrameFacts) -> Pins:
+    """What this set of products began with; recorded when it is first asked for, for all set-ups of the batch.
+
+    A set-up that a later run brings is looked up then, and what was pinned before stays.
+    """
+    store, batch = context.store, context.batch.key
+    pins = store.pins(batch) or Pins()
+    if set_up_text(wanted) in pins.set_ups:
+        return pins
+    of_batch = [exposure.facts for exposure in store.exposures(batch)]
+    fresh = {set_up_text(facts): facts for facts in (*of_batch, wanted)}
+    fresh = {text: facts for text, facts in fresh.items() if text not in pins.set_ups}
+    found = {
+        master.key: master
+        for kind in MASTERS
+        for master in store.library(kind, batch)
+        if any(not differences(master.facts, facts, strict=True) for facts in fresh.values())
+    }
+    masters = sorted((found | {one.key: one for one in pins.masters}).values(), key=lambda one: -one.key)
+    store.pin(batch, Pins(tuple(masters), (*pins.set_ups, *fresh), pins.distortions))
+    return store.pins(batch) or Pins()
+
+
+def nearest(masters: Iterable[Combination], wanted: FrameFacts, rules: Matching) -> tuple[Combination, ...]:
+    """Masters of other nights that fit a frame, the nearest in time first; what is too far, or has no time, is none."""
+    fitting = [one for one in masters if not differences(one.facts, wanted, strict=True)]
+    near = [(abs(days), one) for one in fitting if (days := days_between(wanted, one.facts)) is not None]
+    return tuple(one for days, one in sorted(near, key=lambda pair: pair[0]) if days <= rules.library_days)
+
+
+def library_text(master: Combination, wanted: FrameFacts, few_frames: int) -> str:
+    """Age and quality of a master of another night, such as ``of 2026-03-01, 13 days before, from 5 frames``."""
+    days, at, count = days_between(wanted, master.facts), master.facts.started_at, len(master.inputs)
+    if days is None or at is None:
+        return f"of another batch, from {frames_text(count)}"
+    age = f"{abs(days):.0f} days {'before' if days < 0 else 'after'}" if abs(days) >= 0.5 else "the same night"
+    few = f", fewer than {few_frames}" if count < few_frames else ""
+    return f"of {at:%Y-%m-%d}, {age}, from {frames_text(count)}{few}"
+
+
+def days_between(one: FrameFacts, other: FrameFacts) -> float | None:
+    """Days from one frame to another, negative when the other is older; None when a time is not known."""
+    if one.started_at is None or other.started_at is None:
+        return None
+    return (other.started_at - one.started_at).total_seconds() / 86400.0
+
+
+def _told(context: Context, wanted: FrameFacts, master: Combination) -> str:
+    """Nothing of the masters of this batch, age and quality of the others."""
+    if master.batch == context.batch.key:
+        return ""
+    return library_text(master, wanted, context.settings.calibration.few_frames)
