@@ -149,11 +149,16 @@ def process(
     source: Annotated[str, typer.Argument(help="Folder or file:// URL of the frames.")],
     into: Annotated[Path | None, typer.Option(help="Where the products go; default: the local repository.")] = None,
     *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what it would come to; nothing is written.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Calibrate a folder of frames; what was finished before is not made again."""
     from app.commands import process as command
 
+    if dry_run:
+        raise typer.Exit(command.check(source, into, as_json=json))
     raise typer.Exit(command.run(source, into, as_json=json))
 
 
@@ -164,12 +169,19 @@ def inspect(
         FrameKind | None, typer.Option("--as", help="Remember that this is a bias, dark, flat, light or other.")
     ] = None,
     *,
+    use: Annotated[bool, typer.Option("--use", help="Remember: into the stacks, whatever its quality.")] = False,
+    leave_out: Annotated[bool, typer.Option("--leave-out", help="Remember: into no stack.")] = False,
+    as_found: Annotated[bool, typer.Option("--as-found", help="Forget --use and --leave-out.")] = False,
     json: Json = False,
 ) -> None:
     """Say how frames are recognised, and why."""
     from app.commands import inspect as command
 
-    raise typer.Exit(command.run(path, correct_to, as_json=json))
+    wishes = {command.Verdict.USE: use, command.Verdict.LEAVE_OUT: leave_out, command.Verdict.AS_FOUND: as_found}
+    chosen = [verdict for verdict, is_wished in wishes.items() if is_wished]
+    if len(chosen) > 1:
+        raise typer.BadParameter("give one of --use, --leave-out and --as-found")
+    raise typer.Exit(command.run(path, correct_to, chosen[0] if chosen else None, as_json=json))
 
 
 @app.command()
@@ -214,6 +226,14 @@ def run_batch(
     from app.commands import run_batch as command
 
     raise typer.Exit(command.run(key, into, restart=restart))
+
+
+@app.command(hidden=True)
+def warm() -> None:
+    """Compile the kernels into the cache; the window starts it in the background."""
+    from app.commands import warm as command
+
+    raise typer.Exit(command.run())
 
 
 Server = Annotated[str | None, typer.Option(help="HOST:PORT of another dome than that of the settings.")]

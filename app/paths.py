@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import platformdirs
@@ -70,3 +71,17 @@ def write_private(file: Path, text: str) -> None:
 def kernel_folder() -> Path:
     """Where compiled kernels are kept; losing them costs a minute."""
     return platformdirs.user_cache_path("cupola", appauthor=False) / "kernels"
+
+
+def sky_folder() -> Path:
+    """Where tables made from the star catalogue are kept; losing them costs some seconds."""
+    return platformdirs.user_cache_path("cupola", appauthor=False) / "sky"
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Bytes that are free where `folder` lies or will lie; None when that cannot be known."""
+    existing = next((place for place in (folder, *folder.parents) if place.exists()), None)
+    try:
+        return None if existing is None else shutil.disk_usage(existing).free
+    except OSError:
+        return None

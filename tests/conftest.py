@@ -34,7 +34,8 @@ class Collector(logging.Handler):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the markers."""
+    """Declare the markers; keep compiled kernels from test to test, whatever home each has."""
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(CHECKOUT / ".pytest_cache" / "kernels"))
     config.addinivalue_line("markers", "logs_warnings: the test makes `app` log warnings or errors on purpose")
 
 

@@ -21,6 +21,7 @@ from app.model.batch import (
     LeftOut,
     NewCombination,
     NewExposure,
+    Pins,
     Problem,
     ProductKind,
     Status,
@@ -81,6 +82,8 @@ class MemoryBatches:
     _members: dict[int, dict[int, Path]] = field(default_factory=dict)
     _left_out: dict[int, tuple[LeftOut, ...]] = field(default_factory=dict)
     _corrections: dict[str, FrameKind] = field(default_factory=dict)
+    _overrides: dict[str, bool] = field(default_factory=dict)
+    _pins: dict[tuple[int, int], Pins] = field(default_factory=dict)
     _made: dict[int, _Made] = field(default_factory=dict)
     _made_count: int = 0
     _steps: list[_Step] = field(default_factory=list)
@@ -107,6 +110,7 @@ class MemoryBatches:
             self._remove([made for made in self._of(batch) if not self._is_used_elsewhere(made)])
             for made in self._of(batch):
                 made.value, made.is_superseded = replace(made.value, path=self._value(made).file), True
+            self._unpin(batch, range(known.target_generation + 1))
             target = known.target_generation + 1
             self._batches[batch] = replace(known, folder=folder, generation=0, target_generation=target)
         return self._batches[batch]
@@ -116,11 +120,20 @@ class MemoryBatches:
         unfinished = [made for made in self._of(batch) if made.generation > known.generation]
         self._remove([made for made in unfinished if not self._is_used_elsewhere(made)])
         target = max(known.target_generation, known.generation + 1)
+        self._unpin(batch, range(known.generation + 1, target + 1))
         self._batches[batch] = replace(known, target_generation=target)
         return self._batches[batch]
 
-    def correct(self, checksum: str, kind: FrameKind, who: str) -> None:
+    def correct(self, checksum: str, kind: FrameKind, who: str, file: str | None = None) -> None:
         self._corrections[checksum] = kind
+
+    def override(self, checksum: str, is_used: bool | None, who: str, file: str) -> None:
+        self._overrides.pop(checksum, None)
+        if is_used is not None:
+            self._overrides[checksum] = is_used
+
+    def overrides(self) -> dict[str, bool]:
+        return dict(self._overrides)
 
     def batch(self, batch: int) -> FileBatch:
         if batch not in self._batches:
@@ -169,6 +182,21 @@ class MemoryBatches:
         shown = [one for batch in self._batches if batch != other_than for one in self.shown(batch)]
         return tuple(sorted((one for one in shown if one.kind is kind), key=lambda one: -one.key))
 
+    def pins(self, batch: int) -> Pins | None:
+        pins = self._pins.get((batch, self.batch(batch).target_generation))
+        if pins is None:
+            return None
+        masters = [self._value(self._made[one.key]) for one in pins.masters if one.key in self._made]
+        return replace(pins, masters=tuple(sorted(masters, key=lambda one: -one.key)))
+
+    def pin(self, batch: int, pins: Pins) -> None:
+        kept = json.loads(json.dumps(pins.distortions, allow_nan=False))
+        self._pins[batch, self.batch(batch).target_generation] = replace(pins, distortions=tuple(kept))
+
+    def _unpin(self, batch: int, generations: range) -> None:
+        for generation in generations:
+            self._pins.pop((batch, generation), None)
+
     def record(self, batch: int, made: NewCombination) -> Combination:
         generation = self.batch(batch).target_generation
         known = [made for made in self._of(batch) if made.generation == generation]
@@ -191,6 +219,7 @@ class MemoryBatches:
     def promote(self, batch: int) -> tuple[Combination, ...]:
         known = self.batch(batch)
         self._batches[batch] = replace(known, generation=known.target_generation)
+        self._unpin(batch, range(known.target_generation))
         return self._retire([made for made in self._of(batch) if made.generation < known.target_generation])
 
     def shown(self, batch: int) -> tuple[Combination, ...]:
@@ -212,6 +241,9 @@ class MemoryBatches:
         return values
 
     def _is_used_elsewhere(self, made: _Made) -> bool:
+        others = [pins.masters for (batch, _), pins in self._pins.items() if batch != made.batch]
+        if any(made.key == one.key for masters in others for one in masters):
+            return True
         return any(made.key in other.value.uses and other.batch != made.batch for other in self._made.values())
 
     def begin_step(self, batch: int, name: str, code: int, description: str) -> int:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from app.model.errors import ObservatoryError
 from app.model.guard import GuardPlan
 from app.model.ports import DomeClient
 from app.model.settings import Contact, Device, Dome
-from app.paths import guard_folder, user_data_folder
+from app.paths import free_bytes, guard_folder, user_data_folder
 from app.services.alerts import send_mails
 from app.services.conditions import Conditions
 from app.services.dome import DomeService
@@ -55,15 +54,6 @@ T = TypeVar("T")
 _CLOSE_S = 8.0
 #: Between two looks at who commands the dome.
 _NAMES_OWNER_S = 1.0
-
-
-def free_bytes(folder: Path) -> int | None:
-    """Bytes that are free where `folder` lies or will lie; None when that cannot be known."""
-    existing = next((place for place in (folder, *folder.parents) if place.exists()), None)
-    try:
-        return None if existing is None else shutil.disk_usage(existing).free
-    except OSError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from app.pipeline.events import BatchEnded, Event, StepEnded, StepStarted
+from app.model.wording import duration_text
+from app.pipeline.events import BatchEnded, Cancelling, Event, StepEnded, StepStarted
 from app.pipeline.events import Progress as Done
 
 if TYPE_CHECKING:
@@ -110,6 +111,8 @@ class ProgressLine:
             say(f"[{event.number + 1}/{event.steps}] {event.name} ...")
         elif isinstance(event, StepEnded):
             say(f"      {event.name}: {event.status.replace('_', ' ')}, {event.seconds:.1f} s")
+        elif isinstance(event, Cancelling):
+            say("the batch stops ...")
         elif isinstance(event, BatchEnded):
             say(f"batch {event.status.replace('_', ' ')}")
 
@@ -117,7 +120,12 @@ class ProgressLine:
         if isinstance(event, StepStarted):
             self._tasks[event.name] = bar.add_task(event.name, total=None, what="")
         elif isinstance(event, Done):
-            bar.update(self._tasks[event.name], completed=event.done, total=event.total, what=event.what)
+            far = f"{event.bytes_done / event.bytes_total:.0%} of all" if event.bytes_total else ""
+            left = f"about {duration_text(event.left_s)} left" if event.left_s is not None else ""
+            what = ", ".join(filter(None, (event.what, far, left)))
+            bar.update(self._tasks[event.name], completed=event.done, total=event.total, what=what)
+        elif isinstance(event, Cancelling):
+            say("the batch stops ...")
         elif isinstance(event, StepEnded):
             bar.update(self._tasks[event.name], what=event.status.replace("_", " "))
 

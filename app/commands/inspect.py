@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,21 @@ from app.model.frame import FrameKind, Recognition
 from app.store.engine import sqlite_file
 
 
-def run(path: Path, correct_to: FrameKind | None, *, as_json: bool) -> int:
-    """Say how each frame is recognised; with `correct_to`, remember that the operator knows better."""
+class Verdict(StrEnum):
+    """What an operator decides about a frame, whatever was found."""
+
+    USE = "use"
+    LEAVE_OUT = "leave out"
+    AS_FOUND = "as found"
+
+    @property
+    def is_used(self) -> bool | None:
+        """As the database keeps it."""
+        return {Verdict.USE: True, Verdict.LEAVE_OUT: False, Verdict.AS_FOUND: None}[self]
+
+
+def run(path: Path, correct_to: FrameKind | None, verdict: Verdict | None = None, *, as_json: bool) -> int:
+    """Say how each frame is recognised; `correct_to` and `verdict` are remembered: the operator knows better."""
     path = path.expanduser()
     if not path.exists():
         return refuse(f"{path} does not exist: check the path", as_json=as_json, code=BAD_USAGE)
@@ -28,8 +42,10 @@ def run(path: Path, correct_to: FrameKind | None, *, as_json: bool) -> int:
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if _is_frame(file))
     if correct_to is not None:
         _correct(files, correct_to)
-    corrections = _corrections()
-    found = [_inspected(file, path, corrections) for file in files]
+    if verdict is not None:
+        _override(files, verdict)
+    decided = _decided()
+    found = [_inspected(file, path, *decided) for file in files]
     if not found:
         say(f"{path} has no frames (.fits, .fit, .fts, also .gz and .fz; .hdr): check the path")
     give(found, "\n".join(_line(item) for item in found), as_json=as_json)
@@ -43,27 +59,36 @@ def _is_frame(file: Path) -> bool:
 def _correct(files: list[Path], kind: FrameKind) -> None:
     with open_observatory() as observatory:
         for file in files:
-            observatory.batches.correct(checksum(file), kind, operator())
+            observatory.batches.correct(checksum(file), kind, operator(), file.name)
             observatory.journal.record(operator(), "frame corrected", file.name, {"kind": kind})
     say(f"{len(files)} file(s) will be taken as {kind} from now on")
 
 
-def _corrections() -> dict[str, FrameKind]:
-    """Kinds that operators gave, by checksum; for them a database that is not there is not made."""
+def _override(files: list[Path], verdict: Verdict) -> None:
+    with open_observatory() as observatory:
+        for file in files:
+            observatory.batches.override(checksum(file), verdict.is_used, operator(), file.name)
+            observatory.journal.record(operator(), "frame verdict", file.name, {"verdict": verdict})
+    say(f"{len(files)} file(s): {verdict}, from the next run of their batch on")
+
+
+def _decided() -> tuple[dict[str, FrameKind], dict[str, bool]]:
+    """Kinds and verdicts that operators gave, by checksum; for them a database that is not there is not made."""
     file = sqlite_file(database_url(settings_of(settings_file())))
     if file is not None and not file.exists():
-        return {}
+        return {}, {}
     with open_observatory() as observatory:
-        return observatory.batches.corrections()
+        return observatory.batches.corrections(), observatory.batches.overrides()
 
 
-def _inspected(file: Path, root: Path, corrections: dict[str, FrameKind]) -> dict[str, Any]:
+def _inspected(file: Path, root: Path, corrections: dict[str, FrameKind], overrides: dict[str, bool]) -> dict[str, Any]:
     name = file.name if file == root else file.relative_to(root).as_posix()
     try:
         header = read_header(file)
-        corrected = corrections.get(checksum(file)) if corrections else None
+        digest = checksum(file) if corrections or overrides else ""
     except ObservatoryError as error:
         return _row(name, "unsure", None, 0.0, str(error))
+    corrected, is_used = corrections.get(digest), overrides.get(digest)
     facts = facts_of(header)
     found = recognise(file.name, header, facts)
     if corrected is not None:
@@ -75,14 +100,16 @@ def _inspected(file: Path, root: Path, corrections: dict[str, FrameKind]) -> dic
         "filter": facts.filter,
         "binning": binning,
         "instrument": facts.instrument,
+        "is_used": is_used,
     }
 
 
 def _row(file: str, kind: str, subtype: str | None, confidence: float, reason: str) -> dict[str, Any]:
-    nothing = dict.fromkeys(("exptime", "filter", "binning", "instrument"))
+    nothing = dict.fromkeys(("exptime", "filter", "binning", "instrument", "is_used"))
     return {"file": file, "kind": kind, "subtype": subtype, "confidence": confidence, "reason": reason, **nothing}
 
 
 def _line(item: dict[str, Any]) -> str:
     kind = f"{item['kind']} ({item['subtype']})" if item["subtype"] else item["kind"]
-    return f"{kind:<22} {item['confidence']:.2f}  {item['file']}: {item['reason']}"
+    verdict = {True: " [an operator: use]", False: " [an operator: leave out]", None: ""}[item["is_used"]]
+    return f"{kind:<22} {item['confidence']:.2f}  {item['file']}: {item['reason']}{verdict}"

@@ -10,14 +10,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from app.bootstrap.observatory import Observatory, open_observatory
+from app.bootstrap.observatory import (
+    Observatory,
+    database_url,
+    open_observatory,
+    repository_of,
+    settings_file,
+    settings_of,
+)
 from app.bootstrap.program import operator
 from app.commands.console import BAD_USAGE, DONE, FAILED, ProgressLine, give, mails, refuse, say
 from app.model.batch import Status
 from app.model.errors import ObservatoryError
 from app.model.wording import frames_text
 from app.model.work_order import source_of_url
+from app.paths import free_bytes
 from app.services.batch_report import batch_report, failed_report
+from app.store.batches import Batches
+from app.store.engine import open_to_read
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +35,7 @@ log = logging.getLogger(__name__)
 def run(source: str, into: Path | None, *, as_json: bool) -> int:
     """Calibrate the frames of a folder, or go on with them, and say what became of them."""
     if "://" in source and not source.startswith("file:"):
-        sentence = f"source {source} cannot be fetched yet: give a folder or a file:// URL"
-        return refuse(sentence, as_json=as_json, code=BAD_USAGE)
+        return _not_fetched(source, as_json=as_json)
     try:
         with open_observatory() as observatory, mails(observatory):
             result = _calibrated(observatory, Path(source_of_url(source)).expanduser().resolve(), into)
@@ -34,6 +43,31 @@ def run(source: str, into: Path | None, *, as_json: bool) -> int:
         result = _failed(error, source)
     give(result, summary(result), as_json=as_json)
     return DONE if result["status"] in (Status.DONE, Status.DONE_WITH_PROBLEMS) else FAILED
+
+
+def check(source: str, into: Path | None, *, as_json: bool) -> int:
+    """Tell what a folder would come to; nothing is written, no database is made."""
+    if "://" in source and not source.startswith("file:"):
+        return _not_fetched(source, as_json=as_json)
+    from app.services.preflights import check_source  # astropy: a run leaves that to its child
+
+    settings = settings_of(settings_file())
+    root = into.expanduser().resolve() if into else repository_of(settings)
+    path = Path(source_of_url(source)).expanduser().resolve()
+    database = open_to_read(database_url(settings))
+    try:
+        batches = None if database is None else Batches(database)
+        found = check_source(path, batches, settings, root, free_bytes(root))
+    finally:
+        if database is not None:
+            database.close()
+    give(found.as_json, found.text, as_json=as_json)
+    return DONE if found.is_ready else FAILED
+
+
+def _not_fetched(source: str, *, as_json: bool) -> int:
+    sentence = f"source {source} cannot be fetched yet: give a folder or a file:// URL"
+    return refuse(sentence, as_json=as_json, code=BAD_USAGE)
 
 
 def _calibrated(observatory: Observatory, source: Path, into: Path | None) -> dict[str, Any]:

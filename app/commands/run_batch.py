@@ -20,7 +20,7 @@ from app.frames.product_file import output_error
 from app.model.batch import FileBatch, Status
 from app.model.errors import ObservatoryError
 from app.model.records import LogEntry
-from app.pipeline.events import Event, Refused, to_line
+from app.pipeline.events import Cancelling, Event, Refused, to_line
 from app.pipeline.run_batch import run_batch
 from app.pipeline.step import CancelToken
 from app.services.alerts import AlertHandler
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 _FLUSH_AT = 50
 #: Whoever watches the batch comes first when the processors are busy.
 _NICENESS = 10
+#: Lines are written whole.
+_reporting = threading.Lock()
 
 
 def run(key: int, into: Path | None, *, restart: bool) -> int:
@@ -56,7 +58,8 @@ def run(key: int, into: Path | None, *, restart: bool) -> int:
     cancel = CancelToken()
     signal.signal(signal.SIGTERM, lambda *_: cancel.cancel())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the supervisor's: it ends our standard input
-    threading.Thread(target=_cancel_at_end_of_input, args=(cancel,), name="stdin", daemon=True).start()
+    for listen in (_cancel_at_end_of_input, _acknowledge):
+        threading.Thread(target=listen, args=(cancel,), name=listen.__name__, daemon=True).start()
     try:
         with open_observatory() as observatory, _alone(observatory, key):
             batch = _prepared(observatory, key, into, restart=restart)
@@ -104,7 +107,7 @@ def _run(observatory: Observatory, batch: FileBatch, cancel: CancelToken) -> int
 
 
 def _report(event: Event) -> None:
-    with suppress(BrokenPipeError):  # the supervisor is gone: its end of stdin cancels the work
+    with _reporting, suppress(BrokenPipeError):  # the supervisor is gone: its end of stdin cancels the work
         sys.stdout.write(to_line(event))
         sys.stdout.flush()
 
@@ -112,6 +115,12 @@ def _report(event: Event) -> None:
 def _cancel_at_end_of_input(cancel: CancelToken) -> None:
     sys.stdin.read()
     cancel.cancel()
+
+
+def _acknowledge(cancel: CancelToken) -> None:
+    """Say at once that the wish was heard, whatever the work is at."""
+    cancel.wait()
+    _report(Cancelling())
 
 
 @contextmanager

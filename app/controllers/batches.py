@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -16,9 +17,10 @@ from app.model.batch import FileBatch, Status
 from app.model.clock import Clock, SystemClock
 from app.model.errors import ObservatoryError
 from app.model.order_life import StoredOrder
+from app.model.preflight import Preflight
 from app.model.story import BatchLine, RunNow, steps_of
 from app.model.work_order import OrderState, Request
-from app.pipeline.events import BatchEnded, Event, Progress, StepEnded, StepStarted
+from app.pipeline.events import BatchEnded, Cancelling, Event, Progress, StepEnded, StepStarted
 from app.services.batch_stories import BatchStories, ReadStory
 from app.services.front_desk import FrontDesk
 from app.store.batches import Batches
@@ -49,12 +51,19 @@ class BatchesController(QObject):
         Time of the orders, and of the steps that run.
     planned : sequence of str
         Names of all steps, in order, as far as they are known.
+    check : callable
+        Tells what a source would come to; may take seconds.
+    checks : Executor
+        Where it does.
     """
 
     lines_changed = Signal(object)  #: tuple of BatchLine: newest first, orders that wait for a new batch before them.
     story_changed = Signal(object)  #: BatchStory of the selected batch.
     accepted = Signal(object)  #: StoredOrder that was taken in.
     refused = Signal(str)  #: Why a wish is not granted.
+    checked = Signal(object)  #: Preflight of a source.
+    not_checked = Signal(str)  #: Why there is none.
+    decided = Signal(str)  #: What was remembered of an exposure.
     failed = Signal(str)  #: Why the batches could not be read; what is shown is old until `lines_changed`.
 
     def __init__(
@@ -67,6 +76,8 @@ class BatchesController(QObject):
         who: str,
         clock: Clock | None = None,
         planned: Sequence[str] = (),
+        check: Callable[[str], Preflight] | None = None,
+        checks: Executor | None = None,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -77,6 +88,7 @@ class BatchesController(QObject):
         self._who = who
         self._clock = clock or SystemClock()
         self._planned = tuple(planned)
+        self._check, self._checks = check, checks or lane
         self._lines: tuple[BatchLine, ...] | None = None
         self._key: int | None = None
         self._read: ReadStory | None = None
@@ -119,6 +131,19 @@ class BatchesController(QObject):
         """Order a folder to be calibrated."""
         self._order(Request.CALIBRATE, lambda: {"url": folder})
 
+    @Slot(str)
+    def check(self, source: str) -> None:
+        """Tell what a folder or a batch would come to."""
+        if self._check is not None and not self._is_closed:
+            future = self._checks.submit(self._check, source)
+            self._answers.expect(future, self.checked.emit, lambda error: self.not_checked.emit(str(error)))
+
+    @Slot(str, str, object)
+    def decide(self, source: str, file: str, is_used: bool | None) -> None:
+        """Remember whether an operator wants an exposure in stacks; None takes it back."""
+        work = partial(self._remember, Path(source), file, is_used)
+        self._submit(work, self.decided.emit, lambda error: self.refused.emit(str(error)))
+
     @Slot(int)
     def resume(self, key: int) -> None:
         """Order a batch to go on from what it finished."""
@@ -154,9 +179,9 @@ class BatchesController(QObject):
         match event:
             case StepStarted(name, number, steps):
                 self._run = self._run.begun(name, number, steps, self._clock.monotonic())
-            case Progress(name, done, total, what):
-                self._run = self._run.progressed(name, done, total, what)
-        if isinstance(event, StepStarted | StepEnded | BatchEnded):
+            case Progress(name, done, total, what, bytes_done, bytes_total, left_s):
+                self._run = self._run.progressed(name, done, total, what).counted(bytes_done, bytes_total, left_s)
+        if isinstance(event, StepStarted | Cancelling | StepEnded | BatchEnded):
             self._refresh(self._run.batch)
         if self._run.batch == self._key and not self._tell_timer.isActive():
             self._tell_timer.start()
@@ -183,6 +208,14 @@ class BatchesController(QObject):
 
     def _wish(self, work: Callable[[], StoredOrder]) -> None:
         self._submit(work, self._take_order, lambda error: self.refused.emit(str(error)))
+
+    def _remember(self, source: Path, file: str, is_used: bool | None) -> str:
+        from app.frames.fits_io import checksum  # astropy: not before the first paint
+
+        raw = source if source.is_file() else source / file
+        self._batches.override(checksum(raw), is_used, self._who, raw.name)
+        what = {True: "goes into the stack", False: "is left out", None: "is taken as it is found"}[is_used]
+        return f"{file} {what} from the next run on: resume the batch"
 
     def _refresh(self, key: int) -> None:
         """Read the list, and the story when it is of that batch."""
@@ -257,4 +290,5 @@ class BatchesController(QObject):
         run = self._run if self._run is not None and self._run.batch == story.batch.key else None
         now_s = self._clock.monotonic()
         steps, more = steps_of(self._read.runs, story.batch.status, run, now_s, self._planned)
-        self.story_changed.emit(replace(story, steps=steps, more_steps=more))
+        part, left_s = (run.part, run.left_s) if run is not None else (None, None)
+        self.story_changed.emit(replace(story, steps=steps, more_steps=more, part=part, left_s=left_s))

@@ -101,7 +101,7 @@ def locate_image(path: Path) -> tuple[Header, int]:
             if _has_image(hdu.header):
                 return completed(hdu.header, primary), hdu.data_at
             found.append(_described(hdu.header))
-    raise FrameError(f"{path.name} holds no image of two axes, only {', '.join(found)}: leave it out of the batch")
+    raise _no_image(path, found)
 
 
 def locate_plane(path: Path, name: str) -> tuple[Header, int] | None:
@@ -113,10 +113,47 @@ def locate_plane(path: Path, name: str) -> tuple[Header, int] | None:
     return None
 
 
-def image_count(path: Path) -> int:
-    """How many images a FITS file holds; raises `FrameError` as `read_header`."""
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image of a FITS file: its header, completed with the primary one, and where its data begin, in bytes."""
+
+    header: Header
+    data_at: int
+
+
+def read_images(path: Path) -> tuple[Image, ...]:
+    """Find every image of a FITS file in one walk, and check that the file is as long as its headers say.
+
+    Raises
+    ------
+    FrameError
+        As `read_header`, or data are missing.
+    """
+    found: list[Image] = []
+    others: list[str] = []
+    primary: Header | None = None
     with _opened(path) as stream:
-        return sum(_has_image(hdu.header) for hdu in _hdus(stream, path))
+        size = math.inf if isinstance(stream, gzip.GzipFile) else path.stat().st_size
+        for hdu in _hdus(stream, path):
+            primary = hdu.header if primary is None else primary
+            _require(path, size, hdu)
+            if _has_image(hdu.header):
+                found.append(Image(completed(hdu.header, primary), hdu.data_at))
+            else:
+                others.append(_described(hdu.header))
+    if not found:
+        raise _no_image(path, others)
+    return tuple(found)
+
+
+def read_headers(path: Path) -> tuple[Header, ...]:
+    """Headers of all HDUs of a FITS file, every card of which can be read; raises `FrameError` as `read_header`."""
+    with _opened(path) as stream:
+        return tuple(hdu.header for hdu in _hdus(stream, path))
+
+
+def _no_image(path: Path, found: list[str]) -> FrameError:
+    return FrameError(f"{path.name} holds no image of two axes, only {', '.join(found)}: leave it out of the batch")
 
 
 def require_whole(path: Path) -> None:
@@ -132,11 +169,15 @@ def require_whole(path: Path) -> None:
             return
         size = path.stat().st_size
         for hdu in _hdus(stream, path):
-            if size < hdu.data_at + hdu.data_bytes:
-                needed = hdu.data_at + hdu.data_bytes
-                raise FrameError(
-                    f"{path.name} is cut short: it has {size} bytes, its header says {needed}; copy the file again"
-                )
+            _require(path, size, hdu)
+
+
+def _require(path: Path, size: float, hdu: _Hdu) -> None:
+    needed = hdu.data_at + hdu.data_bytes
+    if size < needed:
+        raise FrameError(
+            f"{path.name} is cut short: it has {size} bytes, its header says {needed}; copy the file again"
+        )
 
 
 def value(header: Header, *names: str) -> Value | None:

@@ -50,27 +50,6 @@ class _Pixels(Protocol):
         """Some rows, columns [first_column, last_column)."""
 
 
-class _InFile(FrameReader):
-    """Values in an uncompressed file, which stays open: on POSIX it can be read also when it was deleted."""
-
-    def pick(self, rows: Index, first_column: int, last_column: int) -> NDArray[Any]:
-        """Some rows, columns [first_column, last_column)."""
-        stored = np.empty((rows.size, last_column - first_column), self._stored)
-        width, size = self._stored_columns, self._stored.itemsize
-        try:
-            for row, place in zip(rows.tolist(), stored.view(np.uint8), strict=True):
-                self._file.seek(self._offset + (row * width + first_column) * size)
-                if self._file.readinto(place.data) != place.nbytes:
-                    raise FrameError(f"{self.path.name} was cut short while it was shown: copy it and open it again")
-        except OSError as error:
-            raise unreadable(self.path, error) from error
-        return self._values(stored)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
-
-
 class _InMemory:
     """Values of a packed frame, or of a coarser copy."""
 
@@ -117,7 +96,7 @@ class Picture:
             self.rows, self.columns = values.shape
             self._pixels = _InMemory(values)
         else:
-            reader = _InFile(path)
+            reader = FrameReader(path)  # on POSIX it can be read also when the file was deleted
             self.rows, self.columns = reader.rows, reader.columns
             self._pixels = reader
         self._copies: list[_InMemory] = []
@@ -133,7 +112,7 @@ class Picture:
 
     def close(self) -> None:
         """Let go of the file and of the memory."""
-        if isinstance(self._pixels, _InFile):
+        if isinstance(self._pixels, FrameReader):
             self._pixels.close()
         self._copies.clear()
 

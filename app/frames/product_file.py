@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from app.frames.fits_io import checksum
 from app.frames.headers import locate_image
+from app.frames.star_table import star_table_at
 from app.model.errors import OutputError
 
 BLOCK = 2880
@@ -89,6 +90,22 @@ class Layout:
                     left = left[file.write(left) :]
         except OSError as error:
             raise output_error(self.part, error) from error
+
+    def read(self, plane: int, first_row: int, last_row: int) -> NDArray[Any]:
+        """Rows [first_row, last_row) of a plane as they were written, in this machine's byte order.
+
+        Raises
+        ------
+        OutputError
+            The disk is gone.
+        """
+        dtype = np.dtype(self.dtypes[plane])
+        offset = self.offsets[plane] + first_row * self.columns * dtype.itemsize
+        try:
+            stored = np.fromfile(self.part, dtype, (last_row - first_row) * self.columns, offset=offset)
+        except OSError as error:
+            raise output_error(self.part, error) from error
+        return stored.astype(dtype.newbyteorder("="), copy=False).reshape(-1, self.columns)
 
 
 class NewProduct:
@@ -206,8 +223,22 @@ def write_product(path: Path, header: Header, shape: tuple[int, int], rows: Iter
         return product.finish()
 
 
-def replace_header(path: Path, header: Header) -> str:
-    """Give a product another primary header, atomically, its planes as they are; returns the new SHA-256.
+def replace_header(path: Path, header: Header, *, tail: bytes | None = None) -> str:
+    """Give a product another primary header, atomically, its planes as they are.
+
+    Parameters
+    ----------
+    path : Path
+        The product.
+    header : Header
+        Cards after the structural ones.
+    tail : bytes, optional
+        From `star_table_bytes`: takes the place of the table of stars, which is always last; without it that stays.
+
+    Returns
+    -------
+    str
+        SHA-256 of the file, hexadecimal.
 
     Raises
     ------
@@ -215,17 +246,22 @@ def replace_header(path: Path, header: Header) -> str:
         The product cannot be read, or not written.
     """
     old, data_at = locate_image(path)
-    has_more = old.get("EXTEND") is True
+    has_more = tail is not None or old.get("EXTEND") is True
     text = _header_bytes(header, (int(old["NAXIS2"]), int(old["NAXIS1"])), PIXELS, has_more=has_more)
+    end = None if tail is None else star_table_at(path)
     part = path.with_name(f".{path.name}.part")
     digest = hashlib.sha256(text)
     try:
         with path.open("rb", buffering=0) as source, part.open("wb", buffering=0) as target:
+            left = (path.stat().st_size if end is None else end) - data_at
             source.seek(data_at)
             target.write(text)
-            while piece := source.read(_COPY_BYTES):
+            while piece := source.read(min(_COPY_BYTES, left)):
+                left -= len(piece)
                 digest.update(piece)
                 target.write(piece)
+            digest.update(tail or b"")
+            target.write(tail or b"")
         _install(part, path)
     except OSError as error:
         raise output_error(path, error) from error

@@ -67,7 +67,8 @@ _SIP = ("A_", "B_", "AP_", "BP_")
 def carried(raw: Header, readout: Readout | None = None) -> Header:
     """The cards of a header that stay true of a product made from it; cards which cannot be read are dropped.
 
-    The reference pixel moves with the trimming. A pedestal is taken off with the calibration; none stays none.
+    The reference pixel moves with the trimming; where several amplifiers are put together, no world coordinates of the
+    raw frame stay true. A pedestal is taken off with the calibration; none stays none.
     """
     header = Header()
     with warnings.catch_warnings():
@@ -81,6 +82,8 @@ def carried(raw: Header, readout: Readout | None = None) -> Header:
         for name, offset in (("CRPIX1", data.first_column), ("CRPIX2", data.first_row)):
             if isinstance(value(header, name), int | float):
                 header[name] -= offset
+    if readout is not None and len(readout.amplifiers) > 1:
+        return without_wcs(header)
     return header
 
 

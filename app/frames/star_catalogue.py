@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import zipfile
@@ -28,7 +29,7 @@ class CatalogueUnreadable(ObservatoryError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CatalogueStars:
-    """Some stars of the catalogue, brightest first.
+    """Some stars of the catalogue; those of a cone are brightest first.
 
     Attributes
     ----------
@@ -85,17 +86,36 @@ class StarCatalogue:
         CatalogueUnreadable
             If the file is damaged or missing.
         """
-        arrays = self._arrays
         pieces = list(self._near(ra_deg % 360.0, dec_deg, radius_deg))
-        index = np.unique(np.concatenate(pieces)) if pieces else np.arange(0)
-        ra = arrays["ra"][index].astype(np.float64) * (360.0 / _RA_STEPS)
-        dec = arrays["dec"][index].astype(np.float64) * (180.0 / _DEC_STEPS) - 90.0
-        magnitude = arrays["mag"][index].astype(np.float64) * 0.07 - 2.0
+        near = self.stars(np.unique(np.concatenate(pieces)) if pieces else np.arange(0))
         # Chords keep their precision where the cosine of a small angle does not.
-        chord = np.linalg.norm(unit_vectors(ra, dec) - unit_vectors(ra_deg, dec_deg), axis=1)
+        chord = np.linalg.norm(unit_vectors(near.ra_deg, near.dec_deg) - unit_vectors(ra_deg, dec_deg), axis=1)
         inside = np.flatnonzero(chord <= 2.0 * math.sin(math.radians(min(radius_deg, 180.0)) / 2.0))
-        order = inside[np.argsort(magnitude[inside], kind="stable")]
-        return CatalogueStars(ra[order], dec[order], magnitude[order])
+        order = inside[np.argsort(near.magnitude[inside], kind="stable")]
+        return CatalogueStars(near.ra_deg[order], near.dec_deg[order], near.magnitude[order])
+
+    def stars(self, index: NDArray[np.integer] | slice) -> CatalogueStars:
+        """Stars by their place in the file, in the order of `index`; raises `CatalogueUnreadable` as `cone` does."""
+        arrays = self._arrays
+        return CatalogueStars(
+            arrays["ra"][index].astype(np.float64) * (360.0 / _RA_STEPS),
+            arrays["dec"][index].astype(np.float64) * (180.0 / _DEC_STEPS) - 90.0,
+            arrays["mag"][index].astype(np.float64) * 0.07 - 2.0,
+        )
+
+    @property
+    def zones(self) -> NDArray[np.integer]:
+        """Where each one-degree zone of declination begins in the file, from the south pole; 181 numbers."""
+        return self._arrays["off"]
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 of the file; raises `CatalogueUnreadable` as `cone` does."""
+        try:
+            with self._path.open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def _near(self, ra_deg: float, dec_deg: float, radius_deg: float) -> Iterator[NDArray[np.intp]]:
         """Indices of the stars in the zones and the range of right ascension that hold the cone."""
@@ -124,11 +144,12 @@ class StarCatalogue:
             with self._path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in ("ra", "dec", "mag", "off")}
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise CatalogueUnreadable(
-                f"The star catalogue {self._path} cannot be read ({error}): install Cupola again"
-            ) from error
+            raise self._unreadable(error) from error
         log.debug("Star catalogue %s: %d stars", self._path.name, len(arrays["ra"]))
         return arrays
+
+    def _unreadable(self, error: Exception) -> CatalogueUnreadable:
+        return CatalogueUnreadable(f"The star catalogue {self._path} cannot be read ({error}): install Cupola again")
 
 
 def unit_vectors(ra_deg: ArrayLike, dec_deg: ArrayLike) -> NDArray[np.float64]:

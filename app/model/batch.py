@@ -178,6 +178,25 @@ class Combination(NewCombination):
 
 
 @dataclass(frozen=True, slots=True)
+class Pins:
+    """What a set of products began with, of other batches: its later runs see these and nothing newer.
+
+    Attributes
+    ----------
+    masters : tuple of Combination
+        Newest first.
+    set_ups : tuple of str
+        Camera set-ups that were looked up for it.
+    distortions : tuple of dict
+        Remembered distortions, JSON.
+    """
+
+    masters: tuple[Combination, ...] = ()
+    set_ups: tuple[str, ...] = ()
+    distortions: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Something that an operator should know of a run.
 

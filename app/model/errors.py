@@ -84,3 +84,7 @@ class SettingsRefused(Refused):
 
 class OutputError(ObservatoryError):
     """A product cannot be written: the disk is full, read-only or gone."""
+
+
+class ClusterError(ObservatoryError):
+    """The workers of a cluster are not there, are lost, or cannot do the batch."""

@@ -13,6 +13,7 @@ from app.model.batch import (
     LeftOut,
     NewCombination,
     NewExposure,
+    Pins,
     Problem,
     ProductKind,
     Status,
@@ -50,6 +51,10 @@ class BatchStore(Protocol):
         """Kinds that operators gave to files, by checksum."""
         ...
 
+    def overrides(self) -> dict[str, bool]:
+        """Files that an operator wants in the stacks, or out of them, whatever was found; by checksum."""
+        ...
+
     def set_left_out(self, batch: int, left_out: Sequence[LeftOut]) -> None:
         """Replace the list of files that take no part."""
         ...
@@ -68,6 +73,14 @@ class BatchStore(Protocol):
 
     def library(self, kind: ProductKind, other_than: int) -> tuple[Combination, ...]:
         """Masters of that kind of other batches' shown generations, newest first."""
+        ...
+
+    def pins(self, batch: int) -> Pins | None:
+        """What the target generation began with; None before it began."""
+        ...
+
+    def pin(self, batch: int, pins: Pins) -> None:
+        """Record what the target generation begins with, in place of what was recorded; its masters count as used."""
         ...
 
     def shown(self, batch: int) -> tuple[Combination, ...]:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from app.model.batch import Combination, Exposure, FileBatch, LeftOut, Problem, ProductKind, Severity, Status, StepRun
 from app.model.frame import FrameKind
-from app.model.matching import TEMPERATURE_OK_DEGC, Key, by_exposure, by_filter, groups
+from app.model.matching import USUAL, Key, by_exposure, by_filter, groups
 from app.model.order_life import StoredOrder
 from app.model.records import LogEntry
 from app.model.wording import count_text, night_text
@@ -208,6 +208,10 @@ class BatchStory:
         Whether the products are those before an unfinished restart.
     more_steps : int
         Steps that have not begun.
+    part : float or None
+        Of all the work, by bytes, while it runs; None while it is not known.
+    left_s : float or None
+        Until it is done; None while that is not known.
     """
 
     batch: FileBatch
@@ -219,6 +223,8 @@ class BatchStory:
     uses: tuple[MasterUse, ...] = ()
     steps: tuple[StepLine, ...] = ()
     more_steps: int = 0
+    part: float | None = None
+    left_s: float | None = None
     products: tuple[ProductCard, ...] = ()
     is_old_set: bool = False
     troubles: tuple[Trouble, ...] = ()
@@ -237,14 +243,26 @@ class RunNow:
     total: int = 0
     what: str = ""
     began_s: float = 0.0
+    bytes_done: int = 0
+    bytes_total: int = 0
+    left_s: float | None = None
+
+    @property
+    def part(self) -> float | None:
+        """Of the work of the whole batch, by bytes; None while it is not known."""
+        return self.bytes_done / self.bytes_total if self.bytes_total else None
 
     def begun(self, step: str, number: int, steps: int, now_s: float) -> RunNow:
         """After a step began."""
-        return RunNow(self.batch, step, number, steps, began_s=now_s)
+        return replace(self, step=step, number=number, steps=steps, done=0, total=0, what="", began_s=now_s)
 
     def progressed(self, step: str, done: int, total: int, what: str) -> RunNow:
         """After a piece was done; what another step says is late and ignored."""
         return replace(self, done=done, total=total, what=what) if step == self.step else self
+
+    def counted(self, bytes_done: int, bytes_total: int, left_s: float | None) -> RunNow:
+        """After the work of the batch was counted anew; it never goes back."""
+        return replace(self, bytes_done=max(self.bytes_done, bytes_done), bytes_total=bytes_total, left_s=left_s)
 
 
 def eta_s(done: int, total: int, elapsed_s: float) -> float | None:
@@ -297,7 +315,7 @@ def _odd_ones(members: Sequence[Exposure]) -> Iterable[str]:
     usual_degc = median(known) if known else 0.0
     for one in members:
         degc = one.facts.temperature_degc
-        if degc is not None and abs(degc - usual_degc) > TEMPERATURE_OK_DEGC:
+        if degc is not None and abs(degc - usual_degc) > USUAL.temperature_ok_degc:
             yield f"{one.file} was taken at {_degc(degc)}, the others at {_degc(usual_degc)}"
         if one.recognition.confidence < SURE_ENOUGH:
             yield f"{one.file} is recognised with {one.recognition.confidence:.0%} only: {one.recognition.reason}"

@@ -17,9 +17,12 @@ from app.pipeline.sources import Sources
 Floats = NDArray[np.float64]
 Pairs = NDArray[np.intp]
 
-#: Stars that make triangles, and those that confirm a mapping.
-_BRIGHTEST = 30
-_CONFIRMING = 300
+#: Stars that make triangles with their nearest neighbours, those that make triangles with each other, and those that
+#: confirm a mapping.
+_BRIGHTEST = 80
+_NEIGHBOURS = 7
+_FAR_CORNERS = 16
+_CONFIRMING = 200
 _FEWEST_MATCHES = 4
 _AFFINE_MATCHES = 12
 
@@ -28,7 +31,7 @@ _SIDE_TOLERANCE = 0.015
 _SCALE_LIMIT = 1.05
 _SHORTEST_SIDE_PX = 8.0
 _CLEARLY = 0.97
-_PROPOSALS_TRIED = 300
+_PROPOSALS_TRIED = 60
 _CONFIRM_PX = 3.0
 
 #: Expected number of wrong mappings that fit as well, over which a mapping is refused.
@@ -143,7 +146,7 @@ def _counted(moving: Sources, reference: Sources, marks: Pairs) -> str:
 
 def _camera_marks(moving: Sources, reference: Sources) -> Pairs:
     """Pairs of sharp sources at the same pixel of both frames."""
-    pairs = _mutual_nearest(moving.positions, reference.positions, _SAME_PLACE_PX)
+    pairs = _nearest(moving.positions, cKDTree(reference.positions), _SAME_PLACE_PX)
     is_sharp = np.maximum(moving.fwhm_px[pairs[:, 0]], reference.fwhm_px[pairs[:, 1]]) < _SHARP_FWHM_PX
     return pairs[is_sharp]
 
@@ -171,7 +174,14 @@ def _proposals(here: Floats, there: Floats) -> Floats:
 
 
 def _triangles(points: Floats) -> tuple[Pairs, Floats, Floats]:
-    """All triangles whose sides have a clear order.
+    """Triangles of near points, and of the brightest ones, whose sides have a clear order.
+
+    Near ones survive where two frames share only a part of the sky, far ones where faint sources are not the same.
+
+    Parameters
+    ----------
+    points : ndarray, shape (points, 2)
+        Brightest first.
 
     Returns
     -------
@@ -182,7 +192,11 @@ def _triangles(points: Floats) -> tuple[Pairs, Floats, Floats]:
     sizes_px : ndarray, shape (triangles,)
         Longest sides.
     """
-    corners = np.array(list(combinations(range(len(points)), 3)), np.intp).reshape(-1, 3)
+    near = np.asarray(cKDTree(points).query(points, k=min(_NEIGHBOURS + 1, len(points)))[1])
+    far = np.arange(min(_FAR_CORNERS, len(points)))[None]
+    threes = np.sort(np.concatenate([_threes(near), _threes(far)]), axis=1)
+    once = np.unique(np.ravel_multi_index(tuple(threes.T), (len(points),) * 3), return_index=True)[1]
+    corners = threes[once]
     at = points[corners]
     sides_px = np.stack([np.hypot(*(at[:, (k + 1) % 3] - at[:, (k + 2) % 3]).T) for k in range(3)], axis=1)
     order = np.argsort(sides_px, axis=1, kind="stable")
@@ -198,6 +212,12 @@ def _triangles(points: Floats) -> tuple[Pairs, Floats, Floats]:
     (x1, y1), (x2, y2) = (points[corners[:, k]].T - points[corners[:, 0]].T for k in (1, 2))
     shapes = np.column_stack([np.log(short / long), np.log(middle / long), np.sign(x1 * y2 - x2 * y1)])
     return corners, shapes, long
+
+
+def _threes(rows: Pairs) -> Pairs:
+    """All choices of 3 from each row, shape (choices, 3)."""
+    chosen = np.array(list(combinations(range(rows.shape[1]), 3)), np.intp).reshape(-1, 3)
+    return rows[:, chosen].reshape(-1, 3)
 
 
 def _similarities(here: Floats, there: Floats) -> Floats:
@@ -242,18 +262,21 @@ def _refine(matrix: Floats, moving: Sources, reference: Sources) -> tuple[Floats
         How near a star had to come.
     """
     here, there = moving.positions, reference.positions
+    tree = cKDTree(there)
     errors_here, errors_there = _centroid_errors(moving), _centroid_errors(reference)
     gate_px = _CONFIRM_PX
+    before = np.empty((0, 2), np.intp)
     for _ in range(_REFINEMENTS):
-        pairs = _mutual_nearest(_apply(matrix, here), there, gate_px)
+        pairs = _nearest(_apply(matrix, here), tree, gate_px)
         expected_px = np.hypot(errors_here[pairs[:, 0]], errors_there[pairs[:, 1]])
         if len(pairs) == 0:
             break
         surprise = _distances(matrix, here, there, pairs) / expected_px
         agree = surprise <= _CLIP_SIGMA * max(float(np.median(surprise)) / _RAYLEIGH_MEDIAN, 1.0)
         pairs, expected_px = pairs[agree], expected_px[agree]
-        if len(pairs) < _FEWEST_MATCHES:
+        if len(pairs) < _FEWEST_MATCHES or np.array_equal(pairs, before):
             break
+        before = pairs
         matrix = _fit(here[pairs[:, 0]], there[pairs[:, 1]], 1.0 / expected_px)
         typical_px = float(np.median(_distances(matrix, here, there, pairs)))
         gate_px = min(max(_CLIP_SIGMA * typical_px, _LEAST_GATE_PX), gate_px)
@@ -310,14 +333,16 @@ def _centroid_errors(stars: Sources) -> Floats:
     return np.where(stars.is_saturated, np.hypot(errors_px, _SATURATED_ERROR * stars.fwhm_px), errors_px)
 
 
-def _mutual_nearest(here: Floats, there: Floats, limit_px: float) -> Pairs:
-    """Pairs of points that are each other's nearest, within the limit; shape (pairs, 2)."""
-    if len(here) == 0 or len(there) == 0:
-        return np.empty((0, 2), np.intp)
-    distance, nearest = (np.asarray(found) for found in cKDTree(there).query(here, distance_upper_bound=limit_px))
-    back = np.asarray(cKDTree(here).query(there)[1])
-    index = np.nonzero(np.isfinite(distance))[0]
-    index = index[back[nearest[index]] == index]
+def _nearest(here: Floats, there: cKDTree, limit_px: float) -> Pairs:
+    """Each point of `there` with the nearest of those points that are nearest to it, within the limit.
+
+    Returns
+    -------
+    ndarray, shape (pairs, 2)
+    """
+    distance, nearest = (np.asarray(found) for found in there.query(here, distance_upper_bound=limit_px))
+    closest_first = np.argsort(distance, kind="stable")[: np.count_nonzero(np.isfinite(distance))]
+    index = np.sort(closest_first[np.unique(nearest[closest_first], return_index=True)[1]])
     return np.column_stack([index, nearest[index]])
 
 

@@ -20,12 +20,29 @@ class StepStarted:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A step did `done` of `total` pieces; `what` is the newest."""
+    """A step did `done` of `total` pieces; `what` is the newest.
+
+    Attributes
+    ----------
+    bytes_done, bytes_total : int
+        Of the whole batch: bytes of raw frames, each counted for every step that goes through it; 0 while the work is
+        not known.
+    left_s : float or None
+        Until the batch is done; None while that is not known.
+    """
 
     name: str
     done: int
     total: int
     what: str
+    bytes_done: int = 0
+    bytes_total: int = 0
+    left_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelling:
+    """The wish to stop was heard; the batch ends at the next band."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +69,10 @@ class Refused:
     reason: str
 
 
-Event = StepStarted | Progress | StepEnded | BatchEnded | Refused
+Event = StepStarted | Progress | Cancelling | StepEnded | BatchEnded | Refused
 Report = Callable[[Event], None]
 
-_KINDS = {kind.__name__: kind for kind in (StepStarted, Progress, StepEnded, BatchEnded, Refused)}
+_KINDS = {kind.__name__: kind for kind in (StepStarted, Progress, Cancelling, StepEnded, BatchEnded, Refused)}
 
 
 def to_line(event: Event) -> str:

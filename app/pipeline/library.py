@@ -17,15 +17,13 @@ MASTERS = (ProductKind.BIAS_MASTER, ProductKind.DARK_MASTER, ProductKind.FLAT_MA
 
 def find_masters(context: Context, kind: ProductKind, wanted: FrameFacts) -> tuple[Combination, ...]:
     """Masters of this run, then those of other batches with the very same set-up, the nearest night first."""
-    own = context.store.combinations(context.batch.key, kind)
-    library = [one for one in pinned(context, wanted).masters if one.kind is kind and one.file.is_file()]
-    kept = tuple(one for one in own if one.key in context.kept)
-    return kept + nearest(library, wanted, context.settings.matching)
+    return _at_hand(context, kind, wanted, pinned(context, wanted))
 
 
 def masters_for(context: Context, light: FrameFacts) -> MasterChoice[Combination]:
     """What a light is calibrated with, and why."""
-    biases, darks, flats = (find_masters(context, kind, light) for kind in MASTERS)
+    pins = pinned(context, light)
+    biases, darks, flats = (_at_hand(context, kind, light, pins) for kind in MASTERS)
     return choose_masters(
         light,
         biases,
@@ -39,10 +37,11 @@ def masters_for(context: Context, light: FrameFacts) -> MasterChoice[Combination
 
 def dark_for(context: Context, frame: FrameFacts) -> DarkChoice[Combination]:
     """How bias and dark current of a flat are removed, and why."""
+    pins = pinned(context, frame)
     return choose_dark(
         frame,
-        find_masters(context, ProductKind.BIAS_MASTER, frame),
-        find_masters(context, ProductKind.DARK_MASTER, frame),
+        _at_hand(context, ProductKind.BIAS_MASTER, frame, pins),
+        _at_hand(context, ProductKind.DARK_MASTER, frame, pins),
         may_scale=context.settings.camera(frame.instrument).scale_dark,
         rules=context.settings.matching,
         told=partial(_told, context, frame),
@@ -73,17 +72,19 @@ def pinned(context: Context, wanted: FrameFacts) -> Pins:
 
 
 def nearest(masters: Iterable[Combination], wanted: FrameFacts, rules: Matching) -> tuple[Combination, ...]:
-    """Masters of other nights that fit a frame, the nearest in time first; what is too far, or has no time, is none."""
+    """Masters of other nights that fit a frame: the nearest in time first, those of unknown time last, none too far."""
     fitting = [one for one in masters if not differences(one.facts, wanted, strict=True)]
-    near = [(abs(days), one) for one in fitting if (days := days_between(wanted, one.facts)) is not None]
-    return tuple(one for days, one in sorted(near, key=lambda pair: pair[0]) if days <= rules.library_days)
+    days = {one.key: days_between(wanted, one.facts) for one in fitting}
+    dated = [(abs(apart), one) for one in fitting if (apart := days[one.key]) is not None]
+    near = [one for far, one in sorted(dated, key=lambda pair: pair[0]) if far <= rules.library_days]
+    return (*near, *(one for one in fitting if days[one.key] is None))
 
 
 def library_text(master: Combination, wanted: FrameFacts, few_frames: int) -> str:
     """Age and quality of a master of another night, such as ``of 2026-03-01, 13 days before, from 5 frames``."""
     days, at, count = days_between(wanted, master.facts), master.facts.started_at, len(master.inputs)
     if days is None or at is None:
-        return f"of another batch, from {frames_text(count)}"
+        return f"of an unknown night, from {frames_text(count)}"
     age = f"{abs(days):.0f} days {'before' if days < 0 else 'after'}" if abs(days) >= 0.5 else "the same night"
     few = f", fewer than {few_frames}" if count < few_frames else ""
     return f"of {at:%Y-%m-%d}, {age}, from {frames_text(count)}{few}"
@@ -94,6 +95,13 @@ def days_between(one: FrameFacts, other: FrameFacts) -> float | None:
     if one.started_at is None or other.started_at is None:
         return None
     return (other.started_at - one.started_at).total_seconds() / 86400.0
+
+
+def _at_hand(context: Context, kind: ProductKind, wanted: FrameFacts, pins: Pins) -> tuple[Combination, ...]:
+    own = context.store.combinations(context.batch.key, kind)
+    library = [one for one in pins.masters if one.kind is kind and one.file.is_file()]
+    kept = tuple(one for one in own if one.key in context.kept)
+    return kept + nearest(library, wanted, context.settings.matching)
 
 
 def _told(context: Context, wanted: FrameFacts, master: Combination) -> str:

@@ -22,7 +22,8 @@ from scipy.special import gammainc
 from app.frames.star_catalogue import CatalogueStars, StarCatalogue, unit_vectors
 from app.model.errors import ObservatoryError
 from app.pipeline.quads import Quads, Similarities, quads, similarities
-from app.pipeline.sky_fit import SkyFit, fit_sky, to_plane
+from app.pipeline.sky_fit import Distortion, SkyFit, fit_sky, to_plane
+from app.pipeline.workers import Check
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +33,17 @@ MIN_MATCHED = 8
 MIN_MATCHED_SHARE = 0.25
 MAX_RMS_PX = 1.5
 CATALOGUE_NAME = "Tycho-2"
-
-_SPARSE = (
+TOO_SPARSE = (
     f"{CATALOGUE_NAME} is too sparse for this field; use a solver with a deeper catalogue (solve-field or astap_cli)"
 )
-_DEPTHS = (20, 35, 60, 100, 160)  # brightest detections from which quads are made, in turn
+DEPTHS = (20, 35, 60, 100, 160)  # brightest detections from which quads are made, in turn
+
 _MAX_DETECTIONS = 200  # more of them, and accidents look like stars
 _MAX_TRIALS = 300  # maps that are tried per depth and parity
 _MIN_FITTED = 4  # fewer stars fix no sky
 _MAX_REFINED = 10  # maps that are refined before a frame is given up
 _MAX_ACCIDENT = 1e-5  # chance of as many matches by accident, above which a map is not refined
+_ORDER_FROM = {2: 14, 3: 30}  # matched stars that a polynomial of that order needs
 
 
 class Unsolved(ObservatoryError):
@@ -93,6 +95,10 @@ class Solution:
         True when the frame, drawn with row 0 at the bottom, shows the sky as in a mirror.
     centre_ra_deg, centre_dec_deg : float
         Middle of the frame, ICRS degrees.
+    is_remembered : bool
+        Whether the distortion is that of an earlier frame, and only the linear part was fitted.
+    solver : str
+        Who found it: cupola, solve-field or astap.
     """
 
     wcs: WCS
@@ -105,23 +111,48 @@ class Solution:
     is_flipped: bool
     centre_ra_deg: float
     centre_dec_deg: float
+    is_remembered: bool = False
+    solver: str = "cupola"
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """How the distortion of a frame may be fitted.
+
+    Attributes
+    ----------
+    most_order : int
+        Highest order of the polynomial; few stars carry less.
+    train : Distortion or None
+        What is known of it, for a frame with few stars.
+    """
+
+    most_order: int = 3
+    train: Distortion | None = None
+
+
+#: Up to the third order, nothing remembered.
+ANY_LENS = Lens()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Match:
-    """A fit and what it matched."""
+class Match:
+    """A fit and what it matched: catalogue stars, those in the frame, and their rms distance."""
 
     fit: SkyFit
     matched: int
     in_field: int
     rms_arcsec: float
+    is_remembered: bool = False
 
     @property
     def scale_arcsec(self) -> float:
+        """Arc seconds per pixel in the middle of the frame."""
         return 3600.0 * math.sqrt(abs(np.linalg.det(self.fit.matrix_deg)))
 
     @property
     def is_accepted(self) -> bool:
+        """Whether it is too good for an accident."""
         return (
             self.matched >= MIN_MATCHED
             and self.matched >= MIN_MATCHED_SHARE * self.in_field
@@ -129,8 +160,80 @@ class _Match:
         )
 
 
-def solve(x_px: ArrayLike, y_px: ArrayLike, shape: tuple[int, int], hint: Hint, catalogue: StarCatalogue) -> Solution:
-    """Find where a frame lies on the sky.
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """The brightest detections of a frame, as it is (`is_mirrored` False) or mirrored top to bottom.
+
+    Attributes
+    ----------
+    pixels : ndarray, complex128, shape (detections,)
+        Column and row, 0-based; the row is negative when mirrored.
+    shape : tuple of int
+        Rows and columns of the frame.
+    is_mirrored : bool
+        Mirrored detections match a sky that is seen from within.
+    tree : cKDTree
+        Of the pixels.
+    """
+
+    pixels: NDArray[np.complex128]
+    shape: tuple[int, int]
+    is_mirrored: bool
+    tree: cKDTree
+
+    @classmethod
+    def both(cls, pixels: NDArray[np.complex128], shape: tuple[int, int]) -> tuple[Detections, Detections]:
+        """Mirrored and not, of all detections of a frame."""
+        brightest = pixels[:_MAX_DETECTIONS]
+        return cls._made(brightest.conj(), shape, True), cls._made(brightest, shape, False)
+
+    @classmethod
+    def _made(cls, pixels: NDArray[np.complex128], shape: tuple[int, int], is_mirrored: bool) -> Detections:
+        return cls(pixels, shape, is_mirrored, cKDTree(np.column_stack([pixels.real, pixels.imag])))
+
+    @property
+    def middle(self) -> complex:
+        """Middle of the frame."""
+        middle = complex((self.shape[1] - 1) / 2.0, (self.shape[0] - 1) / 2.0)
+        return middle.conjugate() if self.is_mirrored else middle
+
+    def accident(self, in_plane: NDArray[np.complex128], turn: complex, shift: complex) -> float:
+        """Chance that a map ``plane = turn * pixel + shift`` puts as many stars on detections by accident."""
+        rows, columns = self.shape
+        expected = (in_plane - shift) / turn
+        x, y = expected.real, -expected.imag if self.is_mirrored else expected.imag
+        expected = expected[(x > 0.0) & (x < columns) & (y > 0.0) & (y < rows)]
+        if len(expected) < MIN_MATCHED:
+            return 1.0
+        near_px = max(3.0, 0.004 * max(self.shape))
+        distance, _ = self.tree.query(np.column_stack([expected.real, expected.imag]), distance_upper_bound=near_px)
+        # Four matches made the map and prove nothing.
+        matched, tried = int(np.isfinite(distance).sum()) - 4, len(expected) - 4
+        by_accident = min(0.9, len(self.pixels) * math.pi * near_px**2 / (rows * columns))
+        return float(gammainc(matched, tried * by_accident)) if matched > 0 else 1.0
+
+    def seed(self, turn: complex, shift: complex, centre_ra_deg: float, centre_dec_deg: float) -> SkyFit:
+        """A map ``plane = turn * pixel + shift`` as a polynomial of order 1."""
+        half_px = max(self.shape) / 2.0
+        along_y = turn * (-1j if self.is_mirrored else 1j) * half_px
+        coefficients = np.array([turn * self.middle + shift, turn * half_px, along_y])
+        return SkyFit(centre_ra_deg, centre_dec_deg, self.shape, 1, coefficients)
+
+
+def go_on() -> None:
+    """The check of work that nobody can stop."""
+
+
+def solve(
+    x_px: ArrayLike,
+    y_px: ArrayLike,
+    shape: tuple[int, int],
+    hint: Hint,
+    catalogue: StarCatalogue,
+    lens: Lens = ANY_LENS,
+    check: Check = go_on,
+) -> Solution:
+    """Find where a frame lies on the sky, near a hint.
 
     Parameters
     ----------
@@ -142,6 +245,10 @@ def solve(x_px: ArrayLike, y_px: ArrayLike, shape: tuple[int, int], hint: Hint, 
         Where to look.
     catalogue : StarCatalogue
         The stars of the sky.
+    lens : Lens
+        How its distortion may be fitted.
+    check : callable
+        Raises `Cancelled` when the work should stop.
 
     Returns
     -------
@@ -153,22 +260,28 @@ def solve(x_px: ArrayLike, y_px: ArrayLike, shape: tuple[int, int], hint: Hint, 
     Unsolved
         If there are too few detections or catalogue stars, or if they do not match.
     """
+    pixels = detected(x_px, y_px)
+    half_diagonal_deg = math.hypot(*shape) / 2.0 * hint.scale_arcsec * (1.0 + hint.scale_tolerance) / 3600.0
+    stars = catalogue.cone(hint.ra_deg, hint.dec_deg, hint.radius_deg + half_diagonal_deg)
+    _require_stars(stars, shape, hint)
+    best: Match | None = None
+    for seed in islice(_seeds(pixels, stars, shape, hint, check), _MAX_REFINED):
+        match = refined(seed, pixels, catalogue, lens)
+        if match is not None and match.is_accepted:
+            log.debug("Solved with %d of %d stars", match.matched, match.in_field)
+            return as_solution(match)
+        if match is not None and (best is None or match.matched > best.matched):
+            best = match
+    raise Unsolved(_why_unmatched(len(pixels), len(stars), shape, hint, best))
+
+
+def detected(x_px: ArrayLike, y_px: ArrayLike) -> NDArray[np.complex128]:
+    """Detections as complex numbers, those that are not finite left out; raises `Unsolved` for too few."""
     pixels = np.asarray(x_px, float) + 1j * np.asarray(y_px, float)
     pixels = pixels[np.isfinite(pixels)]
     if len(pixels) < MIN_MATCHED:
         raise Unsolved(f"Only {len(pixels)} stars were detected and {MIN_MATCHED} are needed: expose longer")
-    half_diagonal_deg = math.hypot(*shape) / 2.0 * hint.scale_arcsec * (1.0 + hint.scale_tolerance) / 3600.0
-    stars = catalogue.cone(hint.ra_deg, hint.dec_deg, hint.radius_deg + half_diagonal_deg)
-    _require_stars(stars, shape, hint)
-    best: _Match | None = None
-    for seed in islice(_seeds(pixels[:_MAX_DETECTIONS], stars, shape, hint), _MAX_REFINED):
-        match = _refined(seed, pixels, catalogue)
-        if match is not None and match.is_accepted:
-            log.debug("Solved with %d of %d stars", match.matched, match.in_field)
-            return _solution(match)
-        if match is not None and (best is None or match.matched > best.matched):
-            best = match
-    raise Unsolved(_why_unmatched(len(pixels), len(stars), shape, hint, best))
+    return pixels
 
 
 def header_cards(solution: Solution) -> list[Card]:
@@ -199,12 +312,13 @@ def header_cards(solution: Solution) -> list[Card]:
     cards += _sip_cards(solution.wcs)
     cards += [
         ("WCSERR", 0, "0 solved, 1 none, 2 rejected, 9 not tried"),
-        ("WCSSOLVR", "cupola", "What solved the astrometry"),
+        ("WCSSOLVR", solution.solver, "What solved the astrometry"),
         ("WCSRFCAT", CATALOGUE_NAME, "Reference catalogue"),
         ("WCSMATCH", solution.matched, "Catalogue stars matched"),
         ("WCSNREF", solution.in_field, "Catalogue stars in the frame"),
         ("WCSRMS", round(solution.rms_arcsec, 4), "[arcsec] Rms distance of the matched stars"),
         ("WCSORDER", solution.order, "Order of the polynomial; 1 is TAN"),
+        *([("DISTORT", "remembered", "Distortion of an earlier frame")] if solution.is_remembered else []),
         ("SECPIX", round(solution.scale_arcsec, 6), "[arcsec/pix] Scale in the middle"),
         ("WCSROT", round(solution.rotation_deg, 4), "[deg] Position angle of the columns' direction"),
         ("WCSFLIP", solution.is_flipped, "Sky is mirrored with row 1 at the bottom"),
@@ -244,7 +358,7 @@ def _require_stars(stars: CatalogueStars, shape: tuple[int, int], hint: Hint) ->
     if most < MIN_MATCHED:
         raise Unsolved(
             f"Only {most} catalogue star{'' if most == 1 else 's'} at most in {_size(shape, hint)} near "
-            f"{hint.ra_deg:.4f} {hint.dec_deg:+.4f} and {MIN_MATCHED} are needed: {_SPARSE}"
+            f"{hint.ra_deg:.4f} {hint.dec_deg:+.4f} and {MIN_MATCHED} are needed: {TOO_SPARSE}"
         )
 
 
@@ -262,19 +376,21 @@ def _frames_in_cone(shape: tuple[int, int], hint: Hint) -> float:
 
 
 def _seeds(
-    pixels: NDArray[np.complex128], stars: CatalogueStars, shape: tuple[int, int], hint: Hint
+    pixels: NDArray[np.complex128], stars: CatalogueStars, shape: tuple[int, int], hint: Hint, check: Check
 ) -> Iterator[SkyFit]:
     """Maps that no accident explains, from the brightest stars to fainter ones."""
     # In the hint's own tangent plane: near a pole another one would be turned against it.
     plane = to_plane(stars.ra_deg, stars.dec_deg, hint.ra_deg, hint.dec_deg)
-    for depth in dict.fromkeys(min(depth, len(pixels)) for depth in _DEPTHS):
+    both = Detections.both(pixels, shape)
+    for depth in dict.fromkeys(min(depth, len(both[0].pixels)) for depth in DEPTHS):
         in_plane = plane[: math.ceil(depth * _frames_in_cone(shape, hint))]
         sky = quads(in_plane)
-        for is_mirrored in (True, False):
-            seen = pixels.conj() if is_mirrored else pixels
-            found = _proposed(quads(seen[:depth]), sky, shape, hint)
-            for index in _evident(found, seen, in_plane, shape, is_mirrored):
-                yield _as_fit(found.turn[index], found.shift[index], is_mirrored, shape, hint)
+        for seen in both:
+            check()
+            found = _proposed(quads(seen.pixels[:depth]), sky, shape, hint)
+            for turn, shift in zip(found.turn, found.shift, strict=True):
+                if seen.accident(in_plane, turn, shift) < _MAX_ACCIDENT:
+                    yield seen.seed(turn, shift, hint.ra_deg, hint.dec_deg)
 
 
 def _proposed(image: Quads, sky: Quads, shape: tuple[int, int], hint: Hint) -> Similarities:
@@ -292,49 +408,48 @@ def _proposed(image: Quads, sky: Quads, shape: tuple[int, int], hint: Hint) -> S
     return found.keep(np.argsort(-votes, kind="stable")[:_MAX_TRIALS])
 
 
-def _evident(
-    found: Similarities,
-    seen: NDArray[np.complex128],
-    in_plane: NDArray[np.complex128],
-    shape: tuple[int, int],
-    is_mirrored: bool,
-) -> Iterator[int]:
-    """Indices of maps under which more catalogue stars lie on detections than accident explains."""
-    tolerance_px = max(3.0, 0.004 * max(shape))
-    tree = cKDTree(np.column_stack([seen.real, seen.imag]))
-    rows = (-shape[0], 0.0) if is_mirrored else (0.0, shape[0])
-    by_accident = min(0.9, len(seen) * math.pi * tolerance_px**2 / (shape[0] * shape[1]))
-    for index in range(len(found)):
-        expected = (in_plane - found.shift[index]) / found.turn[index]
-        inside = (
-            (expected.real > 0.0) & (expected.real < shape[1]) & (expected.imag > rows[0]) & (expected.imag < rows[1])
-        )
-        expected = expected[inside]
-        if len(expected) < MIN_MATCHED:
-            continue
-        distance, _ = tree.query(np.column_stack([expected.real, expected.imag]), distance_upper_bound=tolerance_px)
-        # Four matches made the map and prove nothing.
-        matched, tried = int(np.isfinite(distance).sum()) - 4, len(expected) - 4
-        if matched > 0 and gammainc(matched, tried * by_accident) < _MAX_ACCIDENT:
-            yield index
+def refined(
+    seed: SkyFit,
+    pixels: NDArray[np.complex128],
+    catalogue: StarCatalogue,
+    lens: Lens = ANY_LENS,
+) -> Match | None:
+    """Grow a seed with every catalogue star and detection.
 
+    Parameters
+    ----------
+    seed : SkyFit
+        Within a few pixels of the truth.
+    pixels : ndarray, complex128, shape (detections,)
+        All detections, brightest first.
+    catalogue : StarCatalogue
+        The stars of the sky.
+    lens : Lens
+        How the distortion may be fitted: with few stars the remembered one is better where it matches no fewer.
 
-def _as_fit(turn: complex, shift: complex, is_mirrored: bool, shape: tuple[int, int], hint: Hint) -> SkyFit:
-    """A map ``plane = turn * pixel + shift`` as a polynomial of order 1 in the hint's tangent plane."""
-    middle = complex((shape[1] - 1) / 2.0, (shape[0] - 1) / 2.0)
-    constant = turn * (middle.conjugate() if is_mirrored else middle) + shift
-    half_px = max(shape) / 2.0
-    coefficients = np.array([constant, turn * half_px, turn * (-1j if is_mirrored else 1j) * half_px])
-    return SkyFit(hint.ra_deg, hint.dec_deg, shape, 1, coefficients)
-
-
-def _refined(seed: SkyFit, pixels: NDArray[np.complex128], catalogue: StarCatalogue) -> _Match | None:
-    """Grow a seed with every catalogue star and detection; None when it falls apart."""
-    rows, columns = seed.shape
+    Returns
+    -------
+    Match or None
+        Not yet accepted; None when the seed falls apart.
+    """
     scale_arcsec = 3600.0 * math.sqrt(abs(np.linalg.det(seed.matrix_deg)))
-    ra, dec = seed.sky(np.array([(columns - 1) / 2.0]), np.array([(rows - 1) / 2.0]))
-    stars = catalogue.cone(float(ra[0]), float(dec[0]), 0.55 * math.hypot(rows, columns) * scale_arcsec / 3600.0)
+    ra, dec = seed.sky(*(np.array([middle]) for middle in seed.middle_px))
+    stars = catalogue.cone(float(ra[0]), float(dec[0]), 0.55 * math.hypot(*seed.shape) * scale_arcsec / 3600.0)
     pixels = pixels[: max(_MAX_DETECTIONS, 2 * len(stars))]
+    free = _grown(seed, pixels, stars, lens.most_order, None)
+    if lens.train is None or (free is not None and free.matched >= _ORDER_FROM[3]):
+        return free
+    held = _grown(seed, pixels, stars, 1, lens.train)
+    if held is None or not held.is_accepted or (free is not None and free.matched > held.matched):
+        return free
+    return held
+
+
+def _grown(
+    seed: SkyFit, pixels: NDArray[np.complex128], stars: CatalogueStars, most_order: int, held: Distortion | None
+) -> Match | None:
+    """A seed fitted again and again to all that it matches; None when it falls apart."""
+    scale_arcsec = 3600.0 * math.sqrt(abs(np.linalg.det(seed.matrix_deg)))
     tree = cKDTree(unit_vectors(stars.ra_deg, stars.dec_deg))
     fit, tolerance_px, match = seed, max(4.0, 0.006 * max(seed.shape)), None
     for step in range(8):
@@ -343,16 +458,33 @@ def _refined(seed: SkyFit, pixels: NDArray[np.complex128], catalogue: StarCatalo
         if len(star) < _MIN_FITTED:
             return None
         x, y, ra, dec = pixels[detection].real, pixels[detection].imag, stars.ra_deg[star], stars.dec_deg[star]
-        fit, used = fit_sky(x, y, ra, dec, fit, min(_order(len(star)), 1 + step // 2))
+        order = min(_order(len(star)), 1 + step // 2, most_order)
+        fit, used = fit_sky(x, y, ra, dec, fit, order, held=held)
         separation = _separation_arcsec(fit, x[used], y[used], ra[used], dec[used])
-        match = _Match(fit, int(used.sum()), _in_frame(fit, stars), float(np.sqrt(np.mean(separation**2))))
+        rms_arcsec = float(np.sqrt(np.mean(separation**2)))
+        match = Match(fit, int(used.sum()), _in_frame(fit, stars), rms_arcsec, held is not None)
         tolerance_px = max(1.5, min(tolerance_px, 4.0 * float(np.median(separation)) / scale_arcsec))
     return match
 
 
+def compared(fit: SkyFit, pixels: NDArray[np.complex128], stars: CatalogueStars, within_px: float = 3.0) -> Match:
+    """What a fit from elsewhere matches, as it is; rms 0 when nothing."""
+    ra, dec = fit.sky(pixels.real, pixels.imag)
+    match = Match(fit, 0, _in_frame(fit, stars), 0.0)
+    within_rad = math.radians(within_px * match.scale_arcsec / 3600.0)
+    if not len(stars):
+        return match
+    star, detection = _nearest(cKDTree(unit_vectors(stars.ra_deg, stars.dec_deg)), unit_vectors(ra, dec), within_rad)
+    if not len(star):
+        return match
+    x, y, ra, dec = pixels[detection].real, pixels[detection].imag, stars.ra_deg[star], stars.dec_deg[star]
+    separation = _separation_arcsec(fit, x, y, ra, dec)
+    return Match(fit, len(star), match.in_field, float(np.sqrt(np.mean(separation**2))))
+
+
 def _order(matched: int) -> int:
     """Highest order of the polynomial that so many stars can carry."""
-    return 1 if matched < 14 else 2 if matched < 30 else 3
+    return max((order for order, needed in _ORDER_FROM.items() if matched >= needed), default=1)
 
 
 def _nearest(
@@ -385,7 +517,7 @@ def _in_frame(fit: SkyFit, stars: CatalogueStars) -> int:
     return int(((x >= -0.5) & (x < columns - 0.5) & (y >= -0.5) & (y < rows - 0.5)).sum())
 
 
-def _solution(match: _Match) -> Solution:
+def as_solution(match: Match, solver: str = "cupola") -> Solution:
     """What is told of an accepted match."""
     fit, matrix = match.fit, match.fit.matrix_deg
     return Solution(
@@ -399,10 +531,12 @@ def _solution(match: _Match) -> Solution:
         is_flipped=bool(np.linalg.det(matrix) > 0.0),
         centre_ra_deg=fit.centre_ra_deg,
         centre_dec_deg=fit.centre_dec_deg,
+        is_remembered=match.is_remembered,
+        solver=solver,
     )
 
 
-def _why_unmatched(detections: int, stars: int, shape: tuple[int, int], hint: Hint, best: _Match | None) -> str:
+def _why_unmatched(detections: int, stars: int, shape: tuple[int, int], hint: Hint, best: Match | None) -> str:
     """The sentence for a frame that did not match."""
     where = (
         f"{detections} detections matched none of {stars} {CATALOGUE_NAME} stars within {hint.radius_deg:g} degrees of "
@@ -410,7 +544,7 @@ def _why_unmatched(detections: int, stars: int, shape: tuple[int, int], hint: Hi
     )
     expected = stars / _frames_in_cone(shape, hint)
     if expected < MIN_MATCHED:
-        return f"{where}, about {expected:.1f} of them in {_size(shape, hint)}: {_SPARSE}"
+        return f"{where}, about {expected:.1f} of them in {_size(shape, hint)}: {TOO_SPARSE}"
     closest = ""
     if best is not None:
         closest = f" (closest: {best.matched} of {best.in_field} stars, rms {best.rms_arcsec:.2f} arcsec)"

@@ -8,21 +8,22 @@ import logging
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from app import __version__
-from app.frames.fits_io import FrameReader, checksum
-from app.frames.headers import read_header
+from app.frames.fits_io import FrameReader, FrameSource, checksum, examine_raw
 from app.frames.provenance import CardRow
-from app.frames.readout import readout_of
+from app.frames.readout import is_mode_of
 from app.model.batch import Combination, Exposure, NewCombination, ProductKind
 from app.model.errors import CalibrationError, FrameError, ObservatoryError
 from app.model.frame import FrameFacts
+from app.model.settings import Settings
 from app.model.wording import frames_text
 from app.pipeline.events import Progress
+from app.pipeline.progress import bytes_of
 from app.pipeline.step import FATAL, Context, Findings, Step
 from app.pipeline.workers import Check, Task
 
@@ -32,7 +33,7 @@ T = TypeVar("T")
 J = TypeVar("J")
 
 #: Changes when the arithmetic does, so that older products are made anew.
-ARITHMETIC = 1
+ARITHMETIC = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Plan:
             "arithmetic": ARITHMETIC,
             "kind": self.kind,
             "path": self.path.as_posix(),
+            "readout": self.facts.readout_mode,
             "exposures": [exposure.checksum for exposure in self.exposures],
             "uses": [combination.recipe for combination in self.uses],
             "parameters": self.parameters,
@@ -108,17 +110,20 @@ def make(context: Context, plan: Plan, write: Callable[[Path], Made]) -> Combina
     plan : Plan
         What is wanted.
     write : callable
-        Takes the absolute path and writes the file.
+        Takes the absolute path and writes the file; calls `context.progress.reached` between bands.
 
     Returns
     -------
     Combination
         As the database keeps it.
     """
-    known = _valid(context, plan)
+    known, size = _valid(context, plan), bytes_of(plan.exposures)
     if known is None:
         path = _path(context, plan)
-        known = _recorded(context, plan, path, write(_file(context, path)))
+        with context.progress.product(size):
+            known = _recorded(context, plan, path, write(_file(context, path)))
+    else:
+        context.progress.add(size, is_work=False)
     context.kept.add(known.key)
     return known
 
@@ -148,8 +153,8 @@ def make_each(
 
     Raises
     ------
-    OutputError, StoreError
-        At once: what cannot be written or recorded for one cannot be for the next.
+    OutputError, StoreError, ClusterError
+        At once: what cannot be written, recorded or computed for one cannot be for the next.
     """
     begun: deque[tuple[T, Plan, Path]] = deque()
     done = 0
@@ -165,6 +170,8 @@ def make_each(
             try:
                 making = prepare(item)
                 known = _valid(context, making.plan)
+                path = _path(context, making.plan)
+                job = making.job(_file(context, path)) if known is None else None
             except FATAL:
                 raise
             except ObservatoryError as error:
@@ -173,25 +180,27 @@ def make_each(
                 continue
             if known is not None:
                 context.kept.add(known.key)
+                context.progress.add(bytes_of(making.plan.exposures), is_work=False)
                 finish(item)
                 continue
-            path = _path(context, making.plan)
             begun.append((item, making.plan, path))
-            yield making.task, making.job(_file(context, path))
+            yield making.task, job
 
-    for future in context.workers.each(_run, jobs(), context.cancel.check):
-        item, plan, path = begun.popleft()
-        try:
-            made = future.result()
-        except FATAL:
-            raise
-        except ObservatoryError as error:
-            findings.give_up(label(item), error)
-        else:
-            for note in made.notes:
-                findings.warn(label(item), note)
-            context.kept.add(_recorded(context, plan, path, made).key)
-        finish(item)
+    with closing(context.workers.each(_run, jobs(), context.cancel.check)) as futures:
+        for future in futures:
+            item, plan, path = begun.popleft()
+            try:
+                made = future.result()
+            except FATAL:
+                raise
+            except ObservatoryError as error:
+                findings.give_up(label(item), error)
+            else:
+                for note in made.notes:
+                    findings.warn(label(item), note)
+                context.kept.add(_recorded(context, plan, path, made).key)
+            context.progress.add(bytes_of(plan.exposures))
+            finish(item)
 
 
 def _run(order: tuple[Task[Any, Made], Any], check: Check) -> Made:
@@ -238,22 +247,32 @@ def is_intact(combination: Combination) -> bool:
         return False
 
 
-def open_exposure(exposure: Exposure) -> FrameReader:
-    """Rows of a raw frame: overscan removed, trimmed, pedestal added.
+def source_of(exposure: Exposure, settings: Settings | None = None) -> FrameSource:
+    """Examine a raw frame, as its header and the settings of its camera say: small, for the jobs of tasks.
+
+    ``FrameReader(source)`` then gives its rows: amplifiers put together, overscan and crosstalk removed, trimmed,
+    pedestal added.
 
     Raises
     ------
     FrameError
-        The frame is gone, cut off, or its sections are wrong.
+        The frame is gone, cut off, its sections are wrong, or other ones than when it was taken in.
     """
-    header = read_header(exposure.path)
-    readout = readout_of(header, exposure.facts.rows, exposure.facts.columns)
-    return FrameReader(exposure.path, readout, exposure.facts.pedestal_adu)
+    camera = settings.camera(exposure.facts.instrument) if settings else None
+    source = examine_raw(exposure.path, camera, exposure.facts.pedestal_adu)
+    if not is_mode_of(source.readout, exposure.facts.readout_mode):
+        raise FrameError(f"{exposure.file} is read out in another way than when it was taken in: run the batch again")
+    return source
 
 
-def open_all(stack: ExitStack, exposures: Sequence[Exposure]) -> list[FrameReader]:
+def open_exposure(exposure: Exposure, settings: Settings | None = None) -> FrameReader:
+    """Rows of a raw frame; raises as `source_of`."""
+    return FrameReader(source_of(exposure, settings))
+
+
+def open_all(stack: ExitStack, exposures: Sequence[Exposure], settings: Settings | None = None) -> list[FrameReader]:
     """Open frames together; the stack closes them."""
-    return [stack.enter_context(open_exposure(exposure)) for exposure in exposures]
+    return [stack.enter_context(open_exposure(exposure, settings)) for exposure in exposures]
 
 
 def input_cards(exposures: Sequence[Exposure]) -> list[CardRow]:

@@ -36,6 +36,10 @@ class Quads:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def keep(self, chosen: NDArray[np.intp]) -> Quads:
+        """The chosen quads."""
+        return Quads(self.points[chosen], self.codes[chosen])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Similarities:
@@ -77,29 +81,49 @@ def quads(points: NDArray[np.complex128], neighbours: int = 7) -> Quads:
         return Quads(np.empty((0, 4), complex), np.empty((0, 4)))
     plane = np.column_stack([points.real, points.imag])
     near = np.asarray(cKDTree(plane).query(plane, k=min(neighbours + 1, len(points)))[1])
+    groups = points[np.unique(np.sort(with_neighbours(near), axis=1), axis=0)]
+    order, codes = coded(groups)
+    return Quads(np.take_along_axis(groups, order, axis=1), codes).keep(np.flatnonzero(np.isfinite(codes).all(axis=1)))
+
+
+def with_neighbours(near: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Groups of a point and three of its neighbours; `near` has the point first, shape (points, 1 + neighbours)."""
     triples = itertools.combinations(range(1, near.shape[1]), 3)
-    groups = np.unique(np.sort(np.concatenate([near[:, (0, *triple)] for triple in triples]), axis=1), axis=0)
-    return _coded(points[groups])
+    return np.concatenate([near[:, (0, *triple)] for triple in triples])
 
 
-def _coded(groups: NDArray[np.complex128]) -> Quads:
-    """Bring the four points of each group into the order of their code."""
+def coded(groups: NDArray[np.complex128]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The order of its code for each group of four points, and the code; NaN where all four are one place.
+
+    Parameters
+    ----------
+    groups : ndarray, complex128, shape (groups, 4)
+        Points of a plane.
+
+    Returns
+    -------
+    order : ndarray, int, shape (groups, 4)
+        The two points farthest apart first.
+    codes : ndarray, float64, shape (groups, 4)
+        As in `Quads`.
+    """
     distances = np.abs(groups[:, _PAIRS[:, 0]] - groups[:, _PAIRS[:, 1]])
-    groups = np.take_along_axis(groups, _PAIR_FIRST[distances.argmax(axis=1)], axis=1)
-    groups = groups[np.abs(groups[:, 1] - groups[:, 0]) > 0.0]
-    inner = (groups[:, 2:] - groups[:, :1]) / (groups[:, 1:2] - groups[:, :1])
+    order = _PAIR_FIRST[distances.argmax(axis=1)]
+    groups = np.take_along_axis(groups, order, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        inner = (groups[:, 2:] - groups[:, :1]) / (groups[:, 1:2] - groups[:, :1])
     # Of the two ends, the one nearer to the inner points comes first; of the inner points, the one nearer to it.
     swap = inner.real.sum(axis=1) > 1.0
-    groups[swap] = groups[swap][:, [1, 0, 2, 3]]
+    order[swap] = order[swap][:, [1, 0, 2, 3]]
     inner[swap] = 1.0 - inner[swap]
     swap = inner[:, 0].real > inner[:, 1].real
-    groups[swap] = groups[swap][:, [0, 1, 3, 2]]
+    order[swap] = order[swap][:, [0, 1, 3, 2]]
     inner[swap] = inner[swap][:, ::-1]
-    return Quads(groups, np.column_stack([inner[:, 0].real, inner[:, 0].imag, inner[:, 1].real, inner[:, 1].imag]))
+    return order, np.column_stack([inner[:, 0].real, inner[:, 0].imag, inner[:, 1].real, inner[:, 1].imag])
 
 
 def similarities(image: Quads, sky: Quads, code_tolerance: float = 0.02) -> Similarities:
-    """The least-squares map of every pair of quads whose codes agree.
+    """The map of every pair of quads whose codes agree.
 
     Parameters
     ----------
@@ -118,7 +142,11 @@ def similarities(image: Quads, sky: Quads, code_tolerance: float = 0.02) -> Simi
     hits = cKDTree(image.codes).query_ball_tree(cKDTree(sky.codes), code_tolerance)
     counts = np.array([len(hit) for hit in hits])
     pixel = image.points[np.repeat(np.arange(len(image)), counts)]
-    plane = sky.points[np.fromiter(itertools.chain.from_iterable(hits), np.intp, counts.sum())]
+    return fitted(pixel, sky.points[np.fromiter(itertools.chain.from_iterable(hits), np.intp, counts.sum())])
+
+
+def fitted(pixel: NDArray[np.complex128], plane: NDArray[np.complex128]) -> Similarities:
+    """The least-squares map of each row of points of the frame to the same row of the plane."""
     pixel_mean, plane_mean = pixel.mean(axis=1), plane.mean(axis=1)
     pixel_offset, plane_offset = pixel - pixel_mean[:, None], plane - plane_mean[:, None]
     turn = (pixel_offset.conj() * plane_offset).sum(axis=1) / (np.abs(pixel_offset) ** 2).sum(axis=1)

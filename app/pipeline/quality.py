@@ -45,7 +45,7 @@ def measure(
         x axis towards the y axis. ``L1MEAN``, ``L1MEDIAN``, ``L1SIGMA``: background in adu, stars clipped at 3 sigma.
         ``SATFRAC``: fraction of the valid pixels that is saturated. What is not known has no key.
     """
-    measured: dict[str, float | int] = {"NSTARS": len(sources)}
+    measured: dict[str, float | int] = {"NSTARS": sources.count}
     stars = sources.take(np.nonzero(~sources.is_saturated & (sources.snr >= _LEAST_SNR))[0][:_JUDGED_STARS])
     if len(stars):
         fwhm_px = float(np.median(stars.fwhm_px))

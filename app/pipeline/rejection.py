@@ -5,52 +5,55 @@ This is the one file to change for a new method: write the class and add it to `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.pipeline.kernels.plain import median
+from app.pipeline.kernels import stack
+from app.pipeline.kernels.noise_clip import noise_clip
+from app.pipeline.kernels.stack import Method, StackRule
 
-Values = NDArray[np.float64]
+Pixels = NDArray[np.float32]
+Counts = NDArray[np.uint16]
+PerFrame = NDArray[np.float64]
+
+#: Fewer frames than this have no scatter that could tell an outlier.
+_SCATTER_FRAMES = 6
 
 
 class Rejection(Protocol):
-    """Decides which values of a pixel take part."""
+    """Decides which values of a pixel take part in its weighted mean."""
 
-    @property
-    def name(self) -> str:
-        """As in the settings and in the product's header."""
-        ...
+    #: As in the settings and in the product's header.
+    name: ClassVar[str]
 
-    def accepted(self, stack: Values, noise_adu: Values) -> NDArray[np.bool_]:
-        """Which values to keep.
+    def combine(
+        self,
+        frames: Pixels,
+        weights: PerFrame,
+        noise_adu: PerFrame,
+        out: Pixels,
+        count: Counts,
+        error: Pixels | None = None,
+    ) -> None:
+        """Weighted mean of the accepted values of each pixel.
 
         Parameters
         ----------
-        stack : ndarray, shape (frames, rows, columns)
+        frames : ndarray, float32, shape (frames, pixels), C-contiguous
             Aligned lights on one scale, adu; NaN where a frame has no value.
-        noise_adu : ndarray, shape (frames,)
-            Noise of each frame's sky on that scale.
-
-        Returns
-        -------
-        ndarray of bool, shape (frames, rows, columns)
-            Never True at NaN.
+        weights, noise_adu : ndarray, float64, shape (frames,)
+            Weight of each frame, and noise of its sky on that scale.
+        out : ndarray, float32, shape (pixels,)
+            Takes the mean, adu; NaN where nothing was accepted.
+        count : ndarray, uint16, shape (pixels,)
+            Takes the number of values in each mean.
+        error : ndarray, float32, shape (pixels,), optional
+            Takes the standard error of each mean.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class KeepAll:
-    """No rejection."""
-
-    name: str = "none"
-
-    def accepted(self, stack: Values, noise_adu: Values) -> NDArray[np.bool_]:
-        """Every finite value."""
-        return np.isfinite(stack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,87 +72,88 @@ class NoiseClip:
 
     sigmas: float = 5.0
     signal_part: float = 0.3
-    name: str = "noise clip"
+    name: ClassVar[str] = "noise clip"
 
-    def accepted(self, stack: Values, noise_adu: Values) -> NDArray[np.bool_]:
-        """Values near the median; from two values, both unless one is far above, and then the lower."""
-        finite = np.isfinite(stack)
-        centre = median(stack).astype(np.float64)
-        if len(stack) == 2:
-            centre = np.fmin(stack[0], stack[1])
-        allowed = self.sigmas * noise_adu[:, None, None] * np.sqrt(1.0 + 1.0 / len(stack))
-        allowed = allowed + self.signal_part * np.maximum(centre, 0.0)
-        with np.errstate(invalid="ignore"):
-            near: NDArray[np.bool_] = finite & (np.abs(stack - centre) <= allowed)
-        return near
+    def combine(
+        self,
+        frames: Pixels,
+        weights: PerFrame,
+        noise_adu: PerFrame,
+        out: Pixels,
+        count: Counts,
+        error: Pixels | None = None,
+    ) -> None:
+        """Values near the median; of two in the middle, near the lower. The error by the noise."""
+        allowed_adu = self.sigmas * noise_adu * np.sqrt(1.0 + 1.0 / len(frames))
+        errors = np.empty(0, np.float32) if error is None else error
+        noise_clip(frames, allowed_adu, self.signal_part, weights, noise_adu**2, out, count, errors)
 
 
 @dataclass(frozen=True, slots=True)
-class SigmaClip:
-    """Iterated clipping about the median by the population standard deviation, to convergence.
+class _ByScatter:
+    """A method of `app.pipeline.kernels.stack`, which knows nothing but the values; the error by their scatter.
 
     Attributes
     ----------
     low, high : float
-        Allowed distance under and over the median in standard deviations.
+        Limits as in `StackRule`.
     """
 
     low: float = 3.0
     high: float = 3.0
-    name: str = "sigma clip"
+    name: ClassVar[str]
+    method: ClassVar[Method]
 
-    def accepted(self, stack: Values, noise_adu: Values) -> NDArray[np.bool_]:
-        """Values within the limits of the values that remain."""
-        kept = np.isfinite(stack)
-        while True:
-            values = np.where(kept, stack, np.nan)
-            centre = median(values).astype(np.float64)
-            count = np.maximum(kept.sum(axis=0), 1)
-            mean = np.where(kept, stack, 0.0).sum(axis=0) / count
-            spread = np.sqrt((np.where(kept, stack - mean, 0.0) ** 2).sum(axis=0) / count)
-            with np.errstate(invalid="ignore"):
-                inside = (stack >= centre - self.low * spread) & (stack <= centre + self.high * spread)
-            remaining = kept & (inside | (spread == 0.0))
-            if np.array_equal(remaining, kept):
-                return kept
-            kept = remaining
+    def combine(
+        self,
+        frames: Pixels,
+        weights: PerFrame,
+        noise_adu: PerFrame,
+        out: Pixels,
+        count: Counts,
+        error: Pixels | None = None,
+    ) -> None:
+        """Weighted mean of the values that stay."""
+        rule = StackRule(self.method, self.low, self.high)
+        stack.combine(frames, rule, out, weights=weights, count=count, error=error)
+
+
+class KeepAll(_ByScatter):
+    """No rejection: every finite value."""
+
+    name, method = "none", Method.MEAN
+
+
+class SigmaClip(_ByScatter):
+    """Iterated clipping about the median by the population standard deviation, to convergence."""
+
+    name, method = "sigma clip", Method.SIGMA_CLIP
+
+
+class Winsorized(_ByScatter):
+    """Clipping by a standard deviation for which outliers were moved to a limit, so that one cannot hide itself."""
+
+    name, method = "winsorized", Method.WINSORIZED
+
+
+class MinMax(_ByScatter):
+    """All but so many of the lowest and of the highest values, one each."""
+
+    name, method = "min/max", Method.MIN_MAX
 
 
 #: Every method by its name in the settings.
-METHODS: dict[str, Rejection] = {method.name: method for method in (KeepAll(), NoiseClip(), SigmaClip())}
+METHODS: dict[str, Rejection] = {
+    method.name: method for method in (KeepAll(), NoiseClip(), SigmaClip(), Winsorized(), MinMax(1, 1))
+}
 
 
-def method_for(name: str, frames: int) -> Rejection:
-    """The method of that name; ``auto`` is noise clip under 6 frames, where a scatter cannot be known."""
-    if name == "auto":
-        return METHODS["noise clip" if frames < 6 else "sigma clip"]
-    return METHODS[name]
+def method_for(name: str, frames: int, low: float = 3.0, high: float = 3.0) -> Rejection:
+    """The method of that name, with the limits of the clips; ``auto`` suits the number of frames.
 
-
-def combine(
-    stack: Values, weights: Values, noise_adu: Values, rejection: Rejection
-) -> tuple[NDArray[Any], NDArray[np.int16]]:
-    """Weighted mean of the accepted values of each pixel.
-
-    Parameters
-    ----------
-    stack : ndarray, shape (frames, rows, columns)
-        Aligned lights on one scale, adu.
-    weights, noise_adu : ndarray, shape (frames,)
-        Weight and sky noise of each frame.
-    rejection : Rejection
-        Which values take part.
-
-    Returns
-    -------
-    mean : ndarray, float32, shape (rows, columns)
-        adu; NaN where nothing was accepted.
-    count : ndarray, int16, shape (rows, columns)
-        Values in each mean.
+    That is noise clip under 6 frames, where a scatter cannot be known, and sigma clip from there on.
     """
-    accepted = rejection.accepted(stack, noise_adu)
-    weight = np.where(accepted, weights[:, None, None], 0.0)
-    total = weight.sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = (np.where(accepted, stack, 0.0) * weight).sum(axis=0) / total
-    return np.where(total > 0.0, mean, np.nan).astype(np.float32), accepted.sum(axis=0).astype(np.int16)
+    if name == "auto":
+        name = "noise clip" if frames < _SCATTER_FRAMES else "sigma clip"
+    method = METHODS[name]
+    return replace(method, low=low, high=high) if isinstance(method, SigmaClip | Winsorized) else method

@@ -7,12 +7,16 @@ import logging
 from app.model.batch import FileBatch, Status
 from app.model.clock import Clock, SystemClock
 from app.model.errors import CalibrationError, Cancelled, ObservatoryError
+from app.model.frame import FrameKind
 from app.model.ports import BatchStore
 from app.model.settings import Settings
 from app.pipeline.events import BatchEnded, Report, StepEnded, StepStarted
 from app.pipeline.products import promote
+from app.pipeline.progress import COSTS, BatchProgress, bytes_of
 from app.pipeline.recipe import calibration_recipe
+from app.pipeline.space import require_space
 from app.pipeline.step import FATAL, CancelToken, Context, Findings, Policy, Step, status_of
+from app.pipeline.workers import open_workers
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +50,22 @@ def run_batch(
     -------
     Status
         DONE, DONE_WITH_PROBLEMS, FAILED or CANCELLED; also recorded in the store.
+
+    Raises
+    ------
+    ClusterError
+        The workers of the settings cannot do this batch.
     """
-    context = Context(store, batch, settings, report, cancel, clock or SystemClock())
+    clock = clock or SystemClock()
+    progress = BatchProgress(report, clock)
     store.set_status(batch.key, Status.RUNNING)
     store.begin_run(batch.key)
     status = Status.FAILED
     try:
-        status = _run_steps(context)
+        with open_workers(settings.processor, batch.folder) as workers:
+            status = _run_steps(
+                Context(store, batch, settings, progress.take, cancel, clock, workers, progress=progress)
+            )
     finally:
         store.set_status(batch.key, status)
         report(BatchEnded(status))
@@ -64,6 +77,8 @@ def _run_steps(context: Context) -> Status:
     ended: list[Status] = []
     has_errors = False
     for number, step in enumerate(recipe):
+        if step.name in COSTS and not context.progress.is_known:
+            _count_work(context, recipe[number:])
         context.report(StepStarted(step.name, number, len(recipe)))
         findings = Findings(step.name, step.code)
         try:
@@ -85,12 +100,20 @@ def _run_steps(context: Context) -> Status:
     return Status.DONE if all(status is Status.DONE for status in ended) else Status.DONE_WITH_PROBLEMS
 
 
+def _count_work(context: Context, steps: tuple[Step, ...]) -> None:
+    """The frames are known now."""
+    sizes = {kind: bytes_of(context.store.exposures(context.batch.key, kind)) for kind in FrameKind}
+    context.progress.expect([step.name for step in steps], sizes)
+
+
 def _run_step(step: Step, context: Context, findings: Findings) -> Status:
     run = context.store.begin_step(context.batch.key, step.name, step.code, step.description)
     began = context.clock.monotonic()
     error: str | None = None
     status = Status.FAILED
     try:
+        if context.progress.is_known:
+            require_space(context)
         step.run(context, findings)
         status = status_of(findings.problems)
     except Cancelled:

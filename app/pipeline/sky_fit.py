@@ -7,7 +7,8 @@ al. (2005), ASP Conf. 347, 491.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from astropy.wcs import WCS, Sip
@@ -15,19 +16,20 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Plane = NDArray[np.complex128]
+Angle = float | Floats  # one, or one for each star
 
 _INVERSE_STEPS = 20
 
 
-def to_plane(ra_deg: Floats, dec_deg: Floats, centre_ra_deg: float, centre_dec_deg: float) -> Plane:
+def to_plane(ra_deg: Floats, dec_deg: Floats, centre_ra_deg: Angle, centre_dec_deg: Angle) -> Plane:
     """Gnomonic projection onto the plane that touches the sky at the centre.
 
     Parameters
     ----------
     ra_deg, dec_deg : ndarray, float64, shape (stars,)
         Positions, degrees.
-    centre_ra_deg, centre_dec_deg : float
-        Where the plane touches, degrees.
+    centre_ra_deg, centre_dec_deg : float or ndarray
+        Where the plane touches, degrees; one plane, or one for each star.
 
     Returns
     -------
@@ -43,15 +45,15 @@ def to_plane(ra_deg: Floats, dec_deg: Floats, centre_ra_deg: float, centre_dec_d
     return plane
 
 
-def to_sky(plane: Plane, centre_ra_deg: float, centre_dec_deg: float) -> tuple[Floats, Floats]:
+def to_sky(plane: Plane, centre_ra_deg: Angle, centre_dec_deg: Angle) -> tuple[Floats, Floats]:
     """Inverse of `to_plane`.
 
     Parameters
     ----------
     plane : ndarray, complex128, shape (stars,)
         Positions in the plane, degrees.
-    centre_ra_deg, centre_dec_deg : float
-        Where the plane touches, degrees.
+    centre_ra_deg, centre_dec_deg : float or ndarray
+        Where the plane touches, degrees; one plane, or one for each star.
 
     Returns
     -------
@@ -149,8 +151,70 @@ class SkyFit:
         return Sip(a, b, ap, bp, np.array(self.middle_px) + 1.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Distortion:
+    """What a lens does to the places of stars, as a good solution found it: the same for every frame through it.
+
+    Attributes
+    ----------
+    camera : str or None
+        Name of the camera.
+    binning : tuple of int or None
+        (x, y).
+    filter : str or None
+        Through which it was found; the lens bends colours a little differently.
+    rows, columns : int
+        Size of the frame.
+    order : int
+        Order of the polynomial, 2 or more.
+    a, b : tuple of float
+        SIP terms of x and y about the middle of the frame, in pixels: xx, xy, yy, xxx, ...
+    """
+
+    camera: str | None
+    binning: tuple[int, int] | None
+    filter: str | None
+    rows: int
+    columns: int
+    order: int
+    a: tuple[float, ...]
+    b: tuple[float, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As a dictionary of what JSON knows."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, known: dict[str, Any]) -> Distortion:
+        """Back from `to_json`; raises `ValueError` for what is not whole."""
+        try:
+            order, a, b = int(known["order"]), *(tuple(map(float, known[name])) for name in ("a", "b"))
+            binning = None if known["binning"] is None else (int(known["binning"][0]), int(known["binning"][1]))
+            found = cls(known["camera"], binning, known["filter"], known["rows"], known["columns"], order, a, b)
+        except (KeyError, TypeError, IndexError) as error:
+            raise ValueError(f"a remembered distortion is not whole ({error!r})") from error
+        if not len(a) == len(b) == len(_powers(order)) - 3 or not np.isfinite([*a, *b]).all():
+            raise ValueError(f"a remembered distortion of order {order} has {len(a)} and {len(b)} terms")
+        return found
+
+    @property
+    def bend(self) -> Floats:
+        """Factors of the scaled terms for x and y, shape (2, terms), in half frames."""
+        half_px = _half_px((self.rows, self.columns))
+        units = np.array([half_px ** (i + j - 1) for i, j in _powers(self.order)])
+        bend: Floats = np.array([(0.0, 0.0, 0.0, *self.a), (0.0, 0.0, 0.0, *self.b)]) * units
+        return bend
+
+
 def fit_sky(
-    x_px: Floats, y_px: Floats, ra_deg: Floats, dec_deg: Floats, near: SkyFit, order: int, clip: float = 3.0
+    x_px: Floats,
+    y_px: Floats,
+    ra_deg: Floats,
+    dec_deg: Floats,
+    near: SkyFit,
+    order: int,
+    clip: float = 3.0,
+    held: Distortion | None = None,
 ) -> tuple[SkyFit, NDArray[np.bool_]]:
     """Fit the sky to matched stars, leaving outliers out.
 
@@ -166,6 +230,8 @@ def fit_sky(
         Order of the polynomial, 1 to 3.
     clip : float
         Stars with residuals above this many times the median residual are left out.
+    held : Distortion, optional
+        Taken as it is, in place of the terms of `order` above the first; only the linear part is fitted.
 
     Returns
     -------
@@ -174,22 +240,33 @@ def fit_sky(
     used : ndarray, bool, shape (stars,)
         Stars that were used.
     """
-    terms = _terms(x_px, y_px, near.shape, order)
+    folded = _folded(order, held)
+    order = held.order if held else order
+    terms = _terms(x_px, y_px, near.shape, order) @ folded
     centre = near.centre_ra_deg, near.centre_dec_deg
     used = np.ones(len(x_px), bool)
     for clipping in (True, True, True, False, False):
         plane = to_plane(ra_deg, dec_deg, *centre)
-        coefficients: Plane = np.linalg.lstsq(terms[used], plane[used], rcond=None)[0].astype(np.complex128)
-        fit = SkyFit(*centre, near.shape, order, coefficients)
+        free: Plane = np.linalg.lstsq(terms[used], plane[used], rcond=None)[0].astype(np.complex128)
+        fit = SkyFit(*centre, near.shape, order, folded @ free)
         if clipping:
-            residual = np.abs(terms @ coefficients - plane)
+            residual = np.abs(terms @ free - plane)
             # A tenth of a pixel is noise, however well the rest agrees.
-            floor = 0.1 * float(np.abs(coefficients[1])) / _half_px(near.shape)
+            floor = 0.1 * float(np.abs(free[1])) / _half_px(near.shape)
             used = residual <= clip * max(float(np.median(residual[used])), floor)
         # Each round moves the centre to the middle of the frame; the last one has nothing left to move.
-        ra, dec = to_sky(coefficients[:1], *centre)
+        ra, dec = to_sky(free[:1], *centre)
         centre = float(ra[0]), float(dec[0])
     return fit, used
+
+
+def _folded(order: int, held: Distortion | None) -> Floats:
+    """What makes all coefficients from the free ones, shape (terms, free)."""
+    if held is None:
+        return np.eye(len(_powers(order)))
+    folded = np.eye(len(_powers(held.order)), 3)
+    folded[:, 1:] += held.bend.T
+    return folded
 
 
 def _half_px(shape: tuple[int, int]) -> float:

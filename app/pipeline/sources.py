@@ -1,19 +1,28 @@
-"""Stars of a frame: found on a smoothed copy, measured on the frame itself."""
+"""Stars of a frame: found on a binned and smoothed copy, measured on the frame itself, which is read in bands."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
-import sep
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from app.model.errors import CalibrationError
-from app.pipeline.sharp import mend, sharp_pixels
+from app.frames.fits_io import FrameReader
+from app.frames.headers import locate_plane
+from app.frames.provenance import CardRow
+from app.frames.star_table import read_star_table, star_table_bytes
+from app.model.errors import CalibrationError, FrameError
+from app.model.flags import Dq
+from app.pipeline.kernels import stars as kernels
+from app.pipeline.sharp import SHARP_NARROWEST, SHARP_REACH_PX, SHARP_THRESHOLD
+from app.pipeline.workers import Check
 
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 
@@ -21,34 +30,70 @@ FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 IN_FOCUS_PX = 1.0
 _SCALES_PX = (IN_FOCUS_PX, 2.0, 4.0, 6.0, 9.0, 13.0)
 
+#: Stars that are measured, the brightest; the others are counted.
+MEASURED_STARS = 1500
+
+#: Larger frames than these, in pixels, are binned 2 x 2 and 4 x 4 for the search.
+_BINNED_OVER = ((40 * 2**20, 4), (5 * 2**20, 2))
+
+#: Flags of pixels whose value is not to be used; a saturated one still shows where its star is.
+_BAD_FLAGS = np.uint8(Dq.BAD | Dq.NO_FLAT | Dq.COSMIC | Dq.DEAD | Dq.NO_DATA)
+_SATURATED_FLAG = np.uint8(Dq.SATURATED)
+_NO_FLAGS = np.empty((0, 0), np.uint8)
+
 #: A nebula or one very bright star must not decide, nor the many faint peaks.
 _DECIDING_PEAKS = slice(2, 20)
 
 #: Peaks nearer than this belong to one ring, which must not count as many stars.
 _RING_PX = 10.0
 _BINNING_SCALE = 4.0
-_ENOUGH_PX = 1536
+_ENOUGH = 1024
 
-_BACKGROUND_BOX_PX = 64
+#: Background is measured in cells of so many binned pixels, each from a sample of so many rows and columns.
+_CELL = 64
+_SAMPLED_ROWS, _SAMPLED_COLUMNS = 16, 128
+_LEAST_SAMPLE = 64
+
 _LEAST_SIDE_PX = 16
-_LARGE_HOLE_PX = 9
-_CENTRING_ROUNDS = 10
-_PIXELS_AT_ONCE = 2**20
+_FILL_REACH = 4
+_BAND_BYTES = 4 * 2**20
 
-#: A star as wide as 3 windows has 0.9 of the window's variance; more cannot be told from the sky.
-_WIDEST_SEEN = 0.9
-_LEAST_VARIANCE_PX2 = 0.01
+#: Less smoothing than this leaves peaks no shape, in binned pixels.
+_LEAST_SMOOTHING = 0.5
+_NOISE_STEP = 3
+
+#: A peak rises over its saddle by so many times the noise, and by this fraction of itself.
+_LEAST_RISE = 3.0
+_RELATIVE_RISE = 0.1
+_LEAST_AREA = 3
+
 _LEAST_WINDOW_PX = 1.0
 _TYPICAL_STARS = 50
+_SAMPLED_STARS = 80
 _NARROWEST_STAR = 0.5
 _APERTURE_FWHM = 1.25
 _MASKED_CORE = 0.1
 _NO_LIGHT_ADU = 1e-6
 
+#: Stars that a product keeps; column, field and unit of what is kept of each.
+_TABLE_STARS = 1000
+_TABLE_COLUMNS = (
+    ("X", "x", "pixel"),
+    ("Y", "y", "pixel"),
+    ("FLUX", "flux_adu", "adu"),
+    ("PEAK", "peak_adu", "adu"),
+    ("FWHM", "fwhm_px", "pixel"),
+    ("ELLIPTICITY", "ellipticity", ""),
+    ("ORIENTATION", "orientation_deg", "deg"),
+    ("SNR", "snr", ""),
+    ("SATURATED", "is_saturated", ""),
+)
+
 #: The first fields of `Sources` are arrays, the rest describe the frame.
 _ARRAYS = 9
 
 Floats = NDArray[np.float64]
+Band = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +124,8 @@ class Sources:
         Standard deviation of the background per pixel.
     smooth_px : float
         Standard deviation of the Gaussian of the search.
+    count : int
+        Stars found, of which the brightest are measured.
     """
 
     x: Floats
@@ -93,6 +140,7 @@ class Sources:
     background_adu: float
     noise_adu: float
     smooth_px: float
+    count: int
 
     def __len__(self) -> int:
         return len(self.x)
@@ -103,21 +151,25 @@ class Sources:
         return np.column_stack([self.x, self.y])
 
     def take(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> Sources:
-        """The stars at these indices, or where True."""
+        """The stars at these indices, or where True, as if no others had been found."""
         arrays: dict[str, Any] = {field.name: getattr(self, field.name)[which] for field in fields(self)[:_ARRAYS]}
-        return replace(self, **arrays)
+        return replace(self, **arrays, count=len(arrays["x"]))
+
+
+def _go_on() -> None:
+    """Nobody waits to cancel."""
 
 
 def detect(
-    image: NDArray[np.float32],
+    image: Band,
     mask: NDArray[np.bool_] | None = None,
     *,
     smooth_px: float = IN_FOCUS_PX,
     saturation_adu: float | None = None,
     threshold: float = 5.0,
-    max_sources: int = 5000,
+    max_sources: int = MEASURED_STARS,
 ) -> Sources:
-    """Find and measure the stars of a frame; sharp pixels are none.
+    """Find and measure the stars of a frame in memory; sharp pixels are none.
 
     Parameters
     ----------
@@ -133,7 +185,7 @@ def detect(
     threshold : float
         Least peak, in units of the noise, in the smoothed frame.
     max_sources : int
-        No more stars than this are returned: the threshold rises until so many peaks are left.
+        No more stars than this are measured and returned; all are counted.
 
     Returns
     -------
@@ -144,23 +196,47 @@ def detect(
     ------
     CalibrationError
         If the image is not a plane of at least 16 x 16 pixels with 16 x 16 valid ones.
-
-    Notes
-    -----
-    Background and extraction: Bertin & Arnouts (1996), A&AS 117, 393, as implemented in SEP (Barbary 2016, JOSS 1, 58).
     """
-    flat = _flatten(image, mask)
-    smoothed = _smooth(flat.counts, smooth_px)
-    least_adu = threshold * _smoothed_noise(smoothed, flat.noise_adu, smooth_px)
-    peaks = np.sort(smoothed[_is_peak(smoothed, least_adu)])
-    if len(peaks) > max_sources:
-        # A region over the limit, or a part of a blend, has one peak at least.
-        least_adu = float(peaks[-max_sources])
-    x, y = _extract(smoothed, least_adu)
-    return _measure(flat, x, y, smooth_px, saturation_adu)
+    flat = _flatten(_Image(image, mask), _go_on)
+    return _detect(flat, smooth_px, saturation_adu, threshold, max_sources, _go_on)
 
 
-def star_scale(image: NDArray[np.float32], mask: NDArray[np.bool_] | None = None) -> float:
+def detect_file(
+    path: Path,
+    *,
+    smooth_px: float | None = None,
+    saturation_adu: float | None = None,
+    threshold: float = 5.0,
+    max_sources: int = MEASURED_STARS,
+    check: Check,
+) -> Sources:
+    """Find and measure the stars of a product, which is read in bands; the same stars as `detect` finds.
+
+    Parameters
+    ----------
+    path : Path
+        A float32 image, with a plane DQ or without: pixels that it calls bad are left out, saturated ones are told.
+    smooth_px : float, optional
+        As `detect`; chosen as `star_scale` does when it is not given.
+    saturation_adu, threshold, max_sources
+        As `detect`.
+    check : callable
+        Raises when the work should stop.
+
+    Raises
+    ------
+    FrameError
+        The file cannot be read.
+    CalibrationError
+        As `detect`.
+    """
+    with ExitStack() as stack:
+        flat = _flatten(_Product(stack, path), check)
+        smooth_px = smooth_px or _star_scale(flat, check)
+        return _detect(flat, smooth_px, saturation_adu, threshold, max_sources, check)
+
+
+def star_scale(image: Band, mask: NDArray[np.bool_] | None = None) -> float:
     """Choose the smoothing with which the stars of a frame stand out best.
 
     A Gaussian of the star's own size is the matched filter: the signal-to-noise of the peaks is greatest there. The
@@ -183,241 +259,364 @@ def star_scale(image: NDArray[np.float32], mask: NDArray[np.bool_] | None = None
     CalibrationError
         If the image is not a plane of at least 16 x 16 pixels with 16 x 16 valid ones.
     """
-    middle = tuple(
-        slice(max(side - _ENOUGH_PX, 0) // 2, (side + min(side, _ENOUGH_PX) + 1) // 2) for side in image.shape
-    )
-    flat = _flatten(image[middle], None if mask is None else mask[middle])
-    counts, binning = flat.counts, 1
+    return _star_scale(_flatten(_Image(image, mask), _go_on), _go_on)
+
+
+def star_table(sources: Sources) -> bytes:
+    """The brightest stars as an extension of their product, for `app.frames.product_file.replace_header`."""
+    some = sources.take(np.arange(min(len(sources), _TABLE_STARS)))
+    columns = {name: (getattr(some, field), unit) for name, field, unit in _TABLE_COLUMNS}
+    cards: list[CardRow] = [
+        ("SKYLEVEL", sources.background_adu, "[adu] median background"),
+        ("SKYNOISE", sources.noise_adu, "[adu] standard deviation per pixel"),
+        ("SMOOTHPX", sources.smooth_px, "[pixel] Gaussian of the search"),
+        ("NSTARS", sources.count, "stars found"),
+    ]
+    return star_table_bytes(columns, cards)
+
+
+def kept_sources(path: Path) -> Sources | None:
+    """Read the stars of a product that `star_table` kept; None if it has no such table.
+
+    Raises
+    ------
+    FrameError
+        The file or the table cannot be read.
+    """
+    kept = read_star_table(path)
+    if kept is None:
+        return None
+    columns, header = kept
+    try:
+        return Sources(
+            **{field: columns[name] for name, field, _ in _TABLE_COLUMNS},
+            background_adu=header["SKYLEVEL"],
+            noise_adu=header["SKYNOISE"],
+            smooth_px=header["SMOOTHPX"],
+            count=header["NSTARS"],
+        )
+    except KeyError as error:
+        raise FrameError(f"{path.name} has a table of stars without {error.args[0]}: make it again") from error
+
+
+class _Pixels(Protocol):
+    """A frame of which bands can be read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def read(self, first_row: int, last_row: int) -> tuple[Band, NDArray[np.uint8]]:
+        """Rows as float32, NaN where bad, for the caller to keep; and their flags, if there are any."""
+        ...
+
+
+class _Image:
+    """A frame in memory."""
+
+    def __init__(self, image: Band, mask: NDArray[np.bool_] | None) -> None:
+        self._image, self._mask = image, mask
+        self.shape = image.shape
+
+    def read(self, first_row: int, last_row: int) -> tuple[Band, NDArray[np.uint8]]:
+        values = np.array(self._image[first_row:last_row], np.float32, order="C")
+        if self._mask is not None:
+            values[self._mask[first_row:last_row]] = np.nan
+        kernels.decode(values.view(np.uint32), _NO_FLAGS, _BAD_FLAGS, False)
+        return values, _NO_FLAGS
+
+
+class _Product:
+    """A product on disk."""
+
+    def __init__(self, stack: ExitStack, path: Path) -> None:
+        self._pixels = stack.enter_context(FrameReader(path))
+        has_flags = locate_plane(path, "DQ") is not None
+        self._flags = stack.enter_context(FrameReader(path, plane="DQ")) if has_flags else None
+        self.shape = (self._pixels.rows, self._pixels.columns)
+
+    def read(self, first_row: int, last_row: int) -> tuple[Band, NDArray[np.uint8]]:
+        values = np.empty((last_row - first_row, self.shape[1]), np.float32)
+        encoding = self._pixels.encoding
+        if encoding.dtype == np.float32:
+            self._pixels.read_encoded(first_row, last_row, values)
+        else:
+            values[...] = self._pixels.read(first_row, last_row)
+        flags = _NO_FLAGS if self._flags is None else self._flags.read(first_row, last_row)
+        is_swapped = encoding.is_swapped and encoding.dtype == np.float32
+        kernels.decode(values.view(np.uint32), flags, _BAD_FLAGS, is_swapped)
+        return values, flags
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _FlatFrame:
+    """A frame, and its binned copy without background, bad and sharp pixels mended.
+
+    Attributes
+    ----------
+    binned : ndarray, float32, shape (rows // binning, columns // binning)
+        Means over the background in adu.
+    mesh : ndarray, float64, shape (cell rows, cell columns)
+        Background in cells of `cell_px` pixels.
+    noise_adu : float
+        Of one pixel of the frame.
+    """
+
+    pixels: _Pixels
+    binned: Band
+    binning: int
+    mesh: Floats
+    cell_px: int
+    background_adu: float
+    noise_adu: float
+
+
+def _flatten(pixels: _Pixels, check: Check) -> _FlatFrame:
+    """Subtract the background and bin, bad and sharp pixels left out, then fill the holes."""
+    if len(pixels.shape) != 2 or min(pixels.shape) < _LEAST_SIDE_PX:
+        raise CalibrationError(
+            f"An image of shape {pixels.shape} has no room for stars: give a plane of at least "
+            f"{_LEAST_SIDE_PX} x {_LEAST_SIDE_PX} pixels"
+        )
+    rows, columns = pixels.shape
+    binning = next((binning for limit, binning in _BINNED_OVER if rows * columns > limit), 1)
+    cell_px = _CELL * binning
+    mesh, noise_adu = _background(pixels, cell_px, check)
+    binned = np.empty((rows // binning, columns // binning), np.float32)
+    height = max(_BAND_BYTES // (4 * columns * binning), 1)
+    valid = 0
+    for first in range(0, len(binned), height):
+        check()
+        some = binned[first : first + height]
+        top = max(first * binning - SHARP_REACH_PX, 0)
+        values, _ = pixels.read(top, min((first + len(some)) * binning + SHARP_REACH_PX, rows))
+        is_sharp = np.empty(values.shape, np.bool_)
+        kernels.mark_sharp(values, noise_adu, SHARP_THRESHOLD, SHARP_NARROWEST, is_sharp)
+        valid += kernels.bin_rows(values, is_sharp, top, mesh, cell_px, first, some)
+    if valid < _LEAST_SIDE_PX**2:
+        raise CalibrationError(
+            f"Only {valid} of {rows * columns} pixels are valid, which is too few to find stars: "
+            "check the flat and the bad-pixel mask"
+        )
+    check()
+    kernels.fill(binned, _FILL_REACH, True)
+    return _FlatFrame(pixels, binned, binning, mesh, cell_px, float(np.median(mesh)), noise_adu)
+
+
+def _background(pixels: _Pixels, cell_px: int, check: Check) -> tuple[Floats, float]:
+    """Level of each cell and the typical noise, from a sample of the pixels.
+
+    Returns
+    -------
+    mesh : ndarray, float64, shape (cell rows, cell columns)
+        Smoothed by a median of 3 x 3 cells, as a bright star fills one.
+    noise_adu : float
+    """
+    rows, columns = pixels.shape
+    down, across = math.ceil(rows / cell_px), math.ceil(columns / cell_px)
+    levels, noises = np.empty((down, across)), np.empty((down, across))
+    row_step, column_step = max(cell_px // _SAMPLED_ROWS, 1), max(cell_px // _SAMPLED_COLUMNS, 1)
+    for cell_row in range(down):
+        check()
+        sampled = range(cell_row * cell_px, min((cell_row + 1) * cell_px, rows), row_step)
+        sample = np.full((len(sampled), across * (cell_px // column_step)), np.nan, np.float32)
+        for place, row in zip(sample, sampled, strict=True):
+            values = pixels.read(row, row + 1)[0][0, ::column_step]
+            place[: len(values)] = values
+        cells = sample.reshape(len(sampled), across, -1).transpose(1, 0, 2).reshape(across, -1)
+        kernels.clipped_cells(np.sort(cells, axis=1), _LEAST_SAMPLE, levels[cell_row], noises[cell_row])
+    is_known = np.isfinite(levels)
+    if not is_known.any():
+        return np.zeros((1, 1)), 0.0
+    levels[~is_known] = np.median(levels[is_known])
+    noise_adu = float(np.median(noises[is_known])) or float(np.mean(noises[is_known]))
+    return ndimage.median_filter(levels, 3, mode="nearest"), noise_adu
+
+
+def _star_scale(flat: _FlatFrame, check: Check) -> float:
+    """As `star_scale`."""
+    counts, binning = flat.binned, flat.binning
+    middle = [slice(max(side - _ENOUGH, 0) // 2, (side + min(side, _ENOUGH) + 1) // 2) for side in counts.shape]
+    counts = np.ascontiguousarray(counts[tuple(middle)])
     best_snr, best_px = 0.0, IN_FOCUS_PX
     for scale_px in _SCALES_PX:
+        check()
         # Nothing is lost in pixels that are small beside the scale, and much time is won.
         if scale_px >= _BINNING_SCALE * binning and min(counts.shape) >= 2 * _LEAST_SIDE_PX:
             counts, binning = _halved(counts), 2 * binning
-        smoothed = _smooth(counts, scale_px / binning)
-        noise_adu = _smoothed_noise(smoothed, flat.noise_adu, scale_px)
+        smoothed, noise_adu = _smooth(counts, scale_px, binning, flat.noise_adu)
         apart_px = 2.0 * scale_px + _RING_PX
-        peaks = np.sort(smoothed[_is_peak(smoothed, 5.0 * noise_adu, around_px=apart_px / binning)])[::-1]
-        snr = float(peaks[_DECIDING_PEAKS].sum() / noise_adu) if len(peaks) else 0.0
+        peaks = np.sort(kernels.lonely_peaks(smoothed, 5.0 * noise_adu, math.ceil(apart_px / binning)))[::-1]
+        snr = float(peaks[_DECIDING_PEAKS].sum(dtype=np.float64) / noise_adu) if len(peaks) else 0.0
         if snr > best_snr:
             best_snr, best_px = snr, scale_px
     return best_px
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _FlatFrame:
-    """A frame without its background, bad and sharp pixels mended."""
-
-    counts: NDArray[np.float32]
-    original: NDArray[np.float32]
-    is_bad: NDArray[np.bool_]
-    background_adu: float
-    noise_adu: float
-
-
-def _flatten(image: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> _FlatFrame:
-    """Subtract the background, then replace bad and sharp pixels by their surroundings."""
-    if image.ndim != 2 or min(image.shape) < _LEAST_SIDE_PX:
-        raise CalibrationError(
-            f"An image of shape {image.shape} has no room for stars: give a plane of at least "
-            f"{_LEAST_SIDE_PX} x {_LEAST_SIDE_PX} pixels"
-        )
-    original = np.ascontiguousarray(image, np.float32)
-    is_bad = ~np.isfinite(original)
-    if mask is not None:
-        is_bad |= mask
-    valid = int(is_bad.size - np.count_nonzero(is_bad))
-    if valid < _LEAST_SIDE_PX**2:
-        raise CalibrationError(
-            f"Only {valid} of {is_bad.size} pixels are valid, which is too few to find stars: "
-            "check the flat and the bad-pixel mask"
-        )
-    background = sep.Background(
-        np.where(is_bad, np.float32(0), original), is_bad, bw=_BACKGROUND_BOX_PX, bh=_BACKGROUND_BOX_PX
-    )
-    counts = original - background.back()
-    counts[is_bad] = np.nan
-    noise_adu = float(background.globalrms) or float(np.nanstd(counts))
-    counts[sharp_pixels(counts, noise_adu)] = np.nan
-    counts = mend(counts)
-    counts[_large_holes(is_bad)] = 0.0
-    return _FlatFrame(counts, original, is_bad, float(background.globalback), noise_adu)
-
-
-def _large_holes(is_bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Bad pixels of holes that hold a square of 9 pixels: filling would repeat the noise of their rim, like stars."""
-    if not is_bad.any():
-        return is_bad
-    core = ndimage.minimum_filter(is_bad, _LARGE_HOLE_PX, mode="constant", cval=True)
-    large: NDArray[np.bool_] = ndimage.maximum_filter(core, _LARGE_HOLE_PX, mode="constant", cval=True) & is_bad
-    return large
-
-
-def _halved(counts: NDArray[np.float32]) -> NDArray[np.float32]:
+def _halved(counts: Band) -> Band:
     """Means of 2 x 2 pixels; an odd last row or column is left out."""
     rows, columns = counts.shape[0] // 2 * 2, counts.shape[1] // 2 * 2
     upper, lower = counts[0:rows:2], counts[1:rows:2]
-    halved: NDArray[np.float32] = np.float32(0.25) * (
+    halved: Band = np.float32(0.25) * (
         upper[:, 0:columns:2] + upper[:, 1:columns:2] + lower[:, 0:columns:2] + lower[:, 1:columns:2]
     )
     return halved
 
 
-def _smooth(counts: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
-    """The frame convolved with a Gaussian."""
-    smoothed: NDArray[np.float32] = ndimage.gaussian_filter(counts, sigma_px, mode="constant", truncate=3.0)
-    return smoothed
+def _smooth(counts: Band, smooth_px: float, binning: int, noise_adu: float) -> tuple[Band, float]:
+    """The binned frame convolved with a Gaussian, and its noise.
 
-
-def _smoothed_noise(smoothed: NDArray[np.float32], noise_adu: float, sigma_px: float) -> float:
-    """Noise of a smoothed frame: what is seen between the stars, but no less than white noise would leave."""
-    sample = smoothed[::3, ::3]
+    Noise is what is seen between the stars, but no less than white noise would leave.
+    """
+    sigma = max(smooth_px / binning, _LEAST_SMOOTHING)
+    reach = math.ceil(3.0 * sigma)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    weights /= weights.sum()
+    smoothed = np.empty_like(counts)
+    kernels.smooth(counts, weights.astype(np.float32), smoothed)
+    sample = smoothed[::_NOISE_STEP, ::_NOISE_STEP]
     # Deep within a hole there is no noise.
     sample = sample[sample != 0.0]
     seen_adu = 1.4826 * float(np.median(np.abs(sample - np.median(sample)))) if sample.size else 0.0
-    return max(seen_adu, noise_adu / (2.0 * math.sqrt(math.pi) * sigma_px))
+    return smoothed, max(seen_adu, noise_adu / binning * float(np.sum(weights**2)))
 
 
-def _is_peak(counts: NDArray[np.float32], least_adu: float, around_px: float = 1.0) -> NDArray[np.bool_]:
-    """Where a pixel is over the limit and the greatest of its surroundings."""
-    size = 2 * math.ceil(around_px) + 1
-    found: NDArray[np.bool_] = (counts > least_adu) & (counts == ndimage.maximum_filter(counts, size))
-    return found
+def _detect(
+    flat: _FlatFrame,
+    smooth_px: float,
+    saturation_adu: float | None,
+    threshold: float,
+    max_sources: int,
+    check: Check,
+) -> Sources:
+    """Find the peaks of the smoothed frame and measure the highest."""
+    check()
+    x, y = _peaks(flat, smooth_px, threshold)
+    found = _measure(flat, x[:max_sources], y[:max_sources], smooth_px, saturation_adu, check)
+    return replace(found, count=len(found) + max(len(x) - max_sources, 0))
 
 
-def _extract(smoothed: NDArray[np.float32], least_adu: float) -> tuple[Floats, Floats]:
-    """Centres of the connected regions over the limit, blends taken apart."""
-    # SEP keeps one slot for each pixel over the limit, 300 000 unless told.
-    sep.set_extract_pixstack(int(np.count_nonzero(smoothed > least_adu)) + 1000)
-    found = sep.extract(smoothed, least_adu, filter_kernel=None, minarea=3, deblend_cont=0.005)
-    return found["x"].astype(np.float64), found["y"].astype(np.float64)
+def _peaks(flat: _FlatFrame, smooth_px: float, threshold: float) -> tuple[Floats, Floats]:
+    """Where stars are, to a fraction of a binned pixel, the highest first."""
+    smoothed, noise_adu = _smooth(flat.binned, smooth_px, flat.binning, flat.noise_adu)
+    over = np.flatnonzero(smoothed > threshold * noise_adu)
+    order = over[np.argsort(-smoothed.ravel()[over], kind="stable")]
+    least_area = _LEAST_AREA if flat.binning == 1 else 1
+    at = kernels.summits(smoothed, order, _LEAST_RISE * noise_adu, _RELATIVE_RISE, least_area)
+    row, column = (axis.astype(np.float64) for axis in np.unravel_index(at, smoothed.shape))
+    middle = (flat.binning - 1) / 2.0
+    return column * flat.binning + middle, row * flat.binning + middle
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Shapes:
-    """Stars seen through a Gaussian window: centre, sum under the window, standard deviations along the axes."""
-
-    x: Floats
-    y: Floats
-    windowed_adu: Floats
-    major_px: Floats
-    minor_px: Floats
-    orientation_deg: Floats
-
-    def take(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> _Shapes:
-        """The stars at these indices, or where True."""
-        return _Shapes(*(getattr(self, field.name)[which] for field in fields(self)))
-
-    @property
-    def sigma_px(self) -> Floats:
-        """Root of the mean variance along the axes."""
-        sigma_px: Floats = np.sqrt((self.major_px**2 + self.minor_px**2) / 2.0)
-        return sigma_px
-
-
-def _measure(flat: _FlatFrame, x: Floats, y: Floats, smooth_px: float, saturation_adu: float | None) -> Sources:
-    """Measure each star with the window of the search, then with one as wide as the frame's stars."""
-    shapes = _distinct(_through_window(flat.counts, x, y, smooth_px), smooth_px)
-    window_px = _typical_sigma(shapes, smooth_px)
-    shapes = _distinct(_through_window(flat.counts, shapes.x, shapes.y, window_px), window_px)
+def _measure(
+    flat: _FlatFrame, x: Floats, y: Floats, smooth_px: float, saturation_adu: float | None, check: Check
+) -> Sources:
+    """Measure a sample with the window of the search, then all with one as wide as the frame's stars."""
+    least_px = max(smooth_px, _LEAST_WINDOW_PX)
+    sample = _distinct(_look(flat, x[:_SAMPLED_STARS], y[:_SAMPLED_STARS], smooth_px, check), smooth_px)
+    window_px = _typical_sigma(sample, least_px)
+    stars = _distinct(_look(flat, x, y, window_px, check), window_px)
     # What is much narrower than the stars of the frame came through no telescope: the rest of a cosmic ray.
-    shapes = shapes.take(shapes.sigma_px > _NARROWEST_STAR * _typical_sigma(shapes, window_px))
-    fwhm_px = FWHM_PER_SIGMA * window_px
-    radius_px = max(_APERTURE_FWHM * fwhm_px, 2.0)
-    flux_adu, error_adu, _ = sep.sum_circle(flat.counts, shapes.x, shapes.y, radius_px, err=flat.noise_adu, subpix=5)
-    peak_adu, is_masked = _cores(flat, shapes.x, shapes.y, fwhm_px / 2.0)
-    found = Sources(
-        x=shapes.x,
-        y=shapes.y,
-        flux_adu=flux_adu,
-        peak_adu=peak_adu,
-        fwhm_px=FWHM_PER_SIGMA * shapes.sigma_px,
-        ellipticity=1.0 - shapes.minor_px / shapes.major_px,
-        orientation_deg=shapes.orientation_deg,
-        snr=flux_adu / np.maximum(error_adu, np.finfo(np.float32).tiny),
-        is_saturated=is_masked | (peak_adu >= (math.inf if saturation_adu is None else saturation_adu)),
+    stars = stars[_sigma_px(stars) > _NARROWEST_STAR * _typical_sigma(stars, window_px)]
+    flux_adu = stars[:, kernels.FLUX]
+    order = np.argsort(-flux_adu, kind="stable")
+    stars = stars[order[flux_adu[order] > 0.0]]
+    saturated = stars[:, kernels.SATURATED] > 0
+    if saturation_adu is not None:
+        saturated |= stars[:, kernels.PEAK] >= saturation_adu
+    radius_px = _radius_px(window_px)
+    return Sources(
+        x=stars[:, kernels.X],
+        y=stars[:, kernels.Y],
+        flux_adu=stars[:, kernels.FLUX],
+        peak_adu=stars[:, kernels.PEAK],
+        fwhm_px=FWHM_PER_SIGMA * _sigma_px(stars),
+        ellipticity=1.0 - stars[:, kernels.MINOR] / stars[:, kernels.MAJOR],
+        orientation_deg=stars[:, kernels.ORIENTATION],
+        snr=stars[:, kernels.FLUX] / max(flat.noise_adu * math.sqrt(math.pi) * radius_px, _NO_LIGHT_ADU),
+        is_saturated=saturated | (stars[:, kernels.MASKED] > _MASKED_CORE),
         background_adu=flat.background_adu,
         noise_adu=flat.noise_adu,
         smooth_px=smooth_px,
+        count=len(stars),
     )
-    brightest_first = np.argsort(-flux_adu, kind="stable")
-    return found.take(brightest_first[flux_adu[brightest_first] > 0.0])
 
 
-def _through_window(counts: NDArray[np.float32], x: Floats, y: Floats, window_px: float) -> _Shapes:
-    """Centroids and second moments of many stars, some hundred at a time."""
-    half = math.ceil(3.0 * window_px) + 2
-    padded = np.pad(counts, half)
-    stars_at_once = max(_PIXELS_AT_ONCE // (2 * half + 1) ** 2, 1)
-    parts = []
-    for first in range(0, max(len(x), 1), stars_at_once):
-        some = slice(first, first + stars_at_once)
-        parts.append(_shapes(padded, half, x[some], y[some], window_px))
-    return _Shapes(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(_Shapes)))
+def _radius_px(window_px: float) -> float:
+    """Of the circle in which flux is summed."""
+    return max(_APERTURE_FWHM * FWHM_PER_SIGMA * window_px, 2.0)
 
 
-def _shapes(padded: NDArray[np.float32], half: int, x: Floats, y: Floats, window_px: float) -> _Shapes:
-    """Windowed centroids, and the second moments which the stars would have without the window.
+def _look(flat: _FlatFrame, x: Floats, y: Floats, window_px: float, check: Check) -> Floats:
+    """Measure stars through a window, reading the rows around them, those without light left out.
 
-    Centroids: XWIN_IMAGE of SExtractor's manual. A Gaussian star under a Gaussian window has 1/m = 1/v + 1/w, with the
-    variances m under the window, v of the star and w of the window; so v = m / (1 - m / w).
+    Returns
+    -------
+    ndarray, float64, shape (stars, MEASURES)
     """
-    column, row = np.rint(x).astype(np.intp), np.rint(y).astype(np.intp)
-    steps = np.arange(-half, half + 1)
-    boxes = padded[row[:, None, None] + half + steps[:, None], column[:, None, None] + half + steps].astype(np.float64)
-    right, down = x - column, y - row
-    for _ in range(_CENTRING_ROUNDS):
-        total, over, under, *_ = _moments(boxes, steps, right, down, window_px)
-        right, down = right + 2.0 * over / total, down + 2.0 * under / total
-        # A star that runs away has no light of its own: it stops at the edge of its box.
-        right, down = np.clip(right, -half, half), np.clip(down, -half, half)
-    total, _, _, across, along, mixed = _moments(boxes, steps, right, down, window_px)
-    across, along, mixed = across / total, along / total, mixed / total
-    mean, half_difference = (across + along) / 2.0, np.hypot((across - along) / 2.0, mixed)
-    widest = _WIDEST_SEEN * window_px**2
-    axes = [np.clip(mean + sign * half_difference, _LEAST_VARIANCE_PX2, widest) for sign in (1.0, -1.0)]
-    major_px, minor_px = (np.sqrt(seen / (1.0 - seen / window_px**2)) for seen in axes)
-    orientation_deg = np.degrees(np.arctan2(2.0 * mixed, across - along)) / 2.0
-    shapes = _Shapes(column + right, row + down, total, major_px, minor_px, orientation_deg)
-    return shapes.take(total > _NO_LIGHT_ADU)
+    table = np.zeros((len(x), kernels.MEASURES))
+    rows, columns = flat.pixels.shape
+    # A star may move by half a stamp, and its stamp goes with it.
+    reach_px = 2 * kernels.stamp_half(window_px) + SHARP_REACH_PX + 1
+    downwards = np.argsort(y, kind="stable")
+    for some in _near(y[downwards], max(_BAND_BYTES // (4 * columns), reach_px)):
+        check()
+        chosen = downwards[some]
+        top = max(int(y[chosen[0]]) - reach_px, 0)
+        values, flags = flat.pixels.read(top, min(int(y[chosen[-1]]) + reach_px + 2, rows))
+        part = np.empty((len(chosen), kernels.MEASURES))
+        kernels.measure_stars(
+            values,
+            flags,
+            _SATURATED_FLAG,
+            top,
+            rows,
+            x[chosen],
+            y[chosen],
+            window_px,
+            _radius_px(window_px),
+            max(int(FWHM_PER_SIGMA * window_px / 2.0), 1),
+            flat.noise_adu,
+            SHARP_THRESHOLD,
+            SHARP_NARROWEST,
+            flat.mesh,
+            flat.cell_px,
+            part,
+        )
+        table[chosen] = part
+    has_light = table[:, kernels.WINDOWED] > _NO_LIGHT_ADU
+    return table[has_light]
 
 
-def _moments(
-    boxes: Floats, steps: NDArray[np.intp], right: Floats, down: Floats, window_px: float
-) -> tuple[Floats, ...]:
-    """Sums of 1, dx, dy, dx^2, dy^2 and dx dy over each box under the window; the first never 0."""
-    dx, dy = steps - right[:, None], steps - down[:, None]
-    in_x, in_y = np.exp(-0.5 * (dx / window_px) ** 2), np.exp(-0.5 * (dy / window_px) ** 2)
-    columns = np.stack([in_x, in_x * dx, in_x * dx**2], axis=2)
-    rows = np.stack([in_y, in_y * dy, in_y * dy**2], axis=1)
-    sums = rows @ (boxes @ columns)
-    total = np.maximum(sums[:, 0, 0], _NO_LIGHT_ADU)
-    return total, sums[:, 0, 1], sums[:, 1, 0], sums[:, 0, 2], sums[:, 2, 0], sums[:, 1, 1]
+def _near(y: Floats, span_px: float) -> Iterator[slice]:
+    """Runs of ascending values that span no more than this."""
+    first = 0
+    while first < len(y):
+        last = int(np.searchsorted(y, y[first] + span_px, side="right"))
+        yield slice(first, last)
+        first = last
 
 
-def _distinct(shapes: _Shapes, apart_px: float) -> _Shapes:
+def _sigma_px(stars: Floats) -> Floats:
+    """Root of the mean variance along the axes."""
+    sigma_px: Floats = np.sqrt((stars[:, kernels.MAJOR] ** 2 + stars[:, kernels.MINOR] ** 2) / 2.0)
+    return sigma_px
+
+
+def _distinct(stars: Floats, apart_px: float) -> Floats:
     """Of centres that fell together, keep the brightest."""
-    if len(shapes.x) < 2:
-        return shapes
-    pairs = cKDTree(np.column_stack([shapes.x, shapes.y])).query_pairs(max(apart_px, 1.0), output_type="ndarray")
+    if len(stars) < 2:
+        return stars
+    pairs = cKDTree(stars[:, [kernels.X, kernels.Y]]).query_pairs(max(apart_px, 1.0), output_type="ndarray")
     first, second = pairs[:, 0], pairs[:, 1]
-    fainter = np.where(shapes.windowed_adu[first] < shapes.windowed_adu[second], first, second)
-    return shapes.take(np.setdiff1d(np.arange(len(shapes.x)), fainter))
+    light = stars[:, kernels.WINDOWED]
+    fainter = np.where(light[first] < light[second], first, second)
+    kept: Floats = stars[np.setdiff1d(np.arange(len(stars)), fainter)]
+    return kept
 
 
-def _typical_sigma(shapes: _Shapes, otherwise_px: float) -> float:
+def _typical_sigma(stars: Floats, otherwise_px: float) -> float:
     """Size of the brightest stars."""
-    if len(shapes.x) == 0:
+    if len(stars) == 0:
         return otherwise_px
-    brightest = np.argsort(-shapes.windowed_adu, kind="stable")[:_TYPICAL_STARS]
-    return max(float(np.median(shapes.sigma_px[brightest])), _LEAST_WINDOW_PX)
-
-
-def _cores(flat: _FlatFrame, x: Floats, y: Floats, radius_px: float) -> tuple[Floats, NDArray[np.bool_]]:
-    """Highest value of each star's core, and whether over a tenth of the core is masked."""
-    half = max(int(radius_px), 1)
-    steps = np.arange(-half, half + 1)
-    rows = np.clip(np.rint(y).astype(np.intp)[:, None] + steps, 0, flat.counts.shape[0] - 1)[:, :, None]
-    columns = np.clip(np.rint(x).astype(np.intp)[:, None] + steps, 0, flat.counts.shape[1] - 1)[:, None, :]
-    is_bad = flat.is_bad[rows, columns]
-    highest = np.where(is_bad, -np.inf, flat.original[rows, columns]).max(axis=(1, 2), initial=-np.inf)
-    return np.where(np.isfinite(highest), highest, 0.0), is_bad.mean(axis=(1, 2)) > _MASKED_CORE
+    brightest = np.argsort(-stars[:, kernels.WINDOWED], kind="stable")[:_TYPICAL_STARS]
+    return max(float(np.median(_sigma_px(stars[brightest]))), _LEAST_WINDOW_PX)

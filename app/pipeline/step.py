@@ -12,10 +12,11 @@ from typing import ClassVar, TypeVar
 
 from app.model.batch import FileBatch, Problem, Severity, Status
 from app.model.clock import Clock, SystemClock
-from app.model.errors import Cancelled, ObservatoryError, OutputError, StoreError
+from app.model.errors import Cancelled, ClusterError, ObservatoryError, OutputError, StoreError
 from app.model.ports import BatchStore
 from app.model.settings import Settings
 from app.pipeline.events import Progress, Report
+from app.pipeline.progress import BatchProgress
 from app.pipeline.workers import ThreadWorkers, Workers
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: Errors after which no other frame and no later step could do better.
-FATAL = (OutputError, StoreError)
+FATAL = (OutputError, StoreError, ClusterError)
 
 
 class CancelToken:
@@ -35,6 +36,10 @@ class CancelToken:
     def cancel(self) -> None:
         """Ask the work to stop."""
         self._event.set()
+
+    def wait(self) -> None:
+        """Return when the work should stop."""
+        self._event.wait()
 
     def check(self) -> None:
         """Raise `Cancelled` when the work should stop."""
@@ -61,6 +66,7 @@ class Context:
     clock: Clock = field(default_factory=SystemClock)
     workers: Workers = field(default_factory=ThreadWorkers)
     kept: set[int] = field(default_factory=set)
+    progress: BatchProgress = field(default_factory=BatchProgress)
 
 
 @dataclass(slots=True)
@@ -133,8 +139,8 @@ class Step(ABC):
 
         Raises
         ------
-        OutputError, StoreError
-            At once: what cannot be written or recorded for one cannot be for the next.
+        OutputError, StoreError, ClusterError
+            At once: what cannot be written, recorded or computed for one cannot be for the next.
         """
         for number, item in enumerate(items):
             context.cancel.check()

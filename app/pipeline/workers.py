@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol, TypeVar
+
+from app.model.settings import Processing
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -16,8 +20,8 @@ Check = Callable[[], None]
 #: Module-level, safe to do twice: paths and numbers in, a file and a small result out.
 Task = Callable[[J, Check], R]
 
-#: Jobs handed out ahead of the one whose result is waited for, for each thread.
-_AHEAD = 2
+#: Jobs handed out ahead of the one whose result is waited for, for each worker.
+AHEAD = 2
 
 
 class Workers(Protocol):
@@ -28,7 +32,7 @@ class Workers(Protocol):
         """How many tasks run at the same time."""
         ...
 
-    def each(self, task: Task[J, R], jobs: Iterable[J], check: Check) -> Iterator[Future[R]]:
+    def each(self, task: Task[J, R], jobs: Iterable[J], check: Check) -> Generator[Future[R]]:
         """Run a task for every job.
 
         Parameters
@@ -38,7 +42,7 @@ class Workers(Protocol):
         jobs : iterable
             Taken as workers become free.
         check : callable
-            Handed to the task; also called between jobs.
+            Tells when to stop; the check that the task gets raises then, too.
 
         Yields
         ------
@@ -54,19 +58,18 @@ class ThreadWorkers:
     Parameters
     ----------
     threads : int
-        How many; 0 is one less than there are processors where these are more than two, else all.
+        How many, see `width_of`.
     """
 
     def __init__(self, threads: int = 0) -> None:
-        processors = os.cpu_count() or 1
-        self._width = threads or (processors - 1 if processors > 2 else processors)
+        self._width = width_of(threads)
 
     @property
     def width(self) -> int:
         """How many threads."""
         return self._width
 
-    def each(self, task: Task[J, R], jobs: Iterable[J], check: Check) -> Iterator[Future[R]]:
+    def each(self, task: Task[J, R], jobs: Iterable[J], check: Check) -> Generator[Future[R]]:
         """As `Workers.each`; an error here or a stop there leaves no thread behind."""
         with ThreadPoolExecutor(self._width, thread_name_prefix="worker") as pool:
             waiting: deque[Future[R]] = deque()
@@ -74,13 +77,44 @@ class ThreadWorkers:
                 for job in jobs:
                     check()
                     waiting.append(pool.submit(task, job, check))
-                    while len(waiting) > self._width * _AHEAD:
+                    while len(waiting) > self._width * AHEAD:
                         yield _done(waiting.popleft())
                 while waiting:
                     yield _done(waiting.popleft())
             finally:
                 for future in waiting:
                     future.cancel()
+
+
+def width_of(threads: int) -> int:
+    """How many workers: 0 is one less than there are processors where these are more than two, else all."""
+    processors = os.cpu_count() or 1
+    return threads or (processors - 1 if processors > 2 else processors)
+
+
+@contextmanager
+def open_workers(settings: Processing, folder: Path) -> Iterator[Workers]:
+    """Threads, or the cluster of the settings, until the end.
+
+    Parameters
+    ----------
+    settings : Processing
+        Which.
+    folder : Path
+        Of the batch: every worker must see it.
+
+    Raises
+    ------
+    ClusterError
+        The cluster is not there, or its workers cannot do this batch.
+    """
+    if not settings.cluster:
+        yield ThreadWorkers(settings.threads)
+        return
+    from app.pipeline.cluster import open_cluster  # an extra, and slow to import
+
+    with open_cluster(settings.cluster, width_of(settings.threads), folder) as workers:
+        yield workers
 
 
 def _done(future: Future[R]) -> Future[R]:

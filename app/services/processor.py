@@ -28,7 +28,8 @@ Begun = Callable[[StoredOrder, FileBatch], None]
 
 #: A cancelled batch that has not ended by then is killed; resume goes on from what it finished.
 CANCEL_GRACE_S = 10.0
-_LOOK_S = 0.2
+#: So often the wish to stop is looked up; the child says within 0.2 s of it that it was heard.
+_LOOK_S = 0.1
 
 
 class BatchProcess:

@@ -22,6 +22,7 @@ from app.model.batch import (
     LeftOut,
     NewCombination,
     NewExposure,
+    Pins,
     Problem,
     ProductKind,
     Severity,
@@ -40,7 +41,10 @@ from app.store.tables import (
     CorrectionRow,
     ExposureRow,
     FileBatchRow,
+    FrameOverrideRow,
     LeftOutRow,
+    PinnedRow,
+    PinsRow,
     StatusCodeRow,
     StepRunRow,
     columns_of,
@@ -127,13 +131,34 @@ class Batches:
                     CombinationRow.batch == batch, CombinationRow.generation > row.generation, ~_is_used_by_others()
                 )
             )
+            _unpin(session, batch, PinsRow.generation > row.generation)
             row.target_generation = max(row.target_generation, row.generation + 1)
             return _batch(row)
 
-    def correct(self, checksum: str, kind: FrameKind, who: str) -> None:
+    def correct(self, checksum: str, kind: FrameKind, who: str, file: str | None = None) -> None:
         """Record that an operator knows better what a file is; the next run recognises it so."""
+        at = self.database.clock.utc()
         with self.database.writing() as session:
-            session.merge(CorrectionRow(checksum=checksum, kind=kind.value, who=who, at=self.database.clock.utc()))
+            session.merge(CorrectionRow(checksum=checksum, file=file, kind=kind.value, who=who, at=at))
+
+    def override(self, checksum: str, is_used: bool | None, who: str, file: str) -> None:
+        """Record whether an operator wants a file in the stacks, whatever is found; None takes it back."""
+        at = self.database.clock.utc()
+        with self.database.writing() as session:
+            session.execute(delete(FrameOverrideRow).where(FrameOverrideRow.checksum == checksum))
+            if is_used is not None:
+                session.add(FrameOverrideRow(checksum=checksum, file=file, is_used=is_used, who=who, at=at))
+
+    def overrides(self) -> dict[str, bool]:
+        """Files that an operator wants in the stacks, or out of them, whatever was found; by checksum."""
+        with self.database.reading() as session:
+            return {row.checksum: row.is_used for row in session.scalars(select(FrameOverrideRow))}
+
+    def decided_names(self) -> frozenset[str | None]:
+        """Names of the files that operators corrected or overrode; None among them: of one it is not known."""
+        with self.database.reading() as session:
+            corrected = session.scalars(select(CorrectionRow.file)).all()
+            return frozenset([*corrected, *session.scalars(select(FrameOverrideRow.file))])
 
     def batch(self, batch: int) -> FileBatch:
         """The batch as it is now."""
@@ -221,6 +246,27 @@ class Batches:
             )
         return found[::-1]
 
+    def pins(self, batch: int) -> Pins | None:
+        """What the target generation began with; None before it began."""
+        with self.database.reading() as session:
+            row = session.get(PinsRow, (batch, _row(session, batch).target_generation))
+            if row is None:
+                return None
+            pinned = select(PinnedRow.combination).where(
+                PinnedRow.batch == batch, PinnedRow.generation == row.generation
+            )
+            masters = _combinations(session, CombinationRow.key.in_(pinned))
+            return Pins(masters[::-1], tuple(row.set_ups), tuple(row.distortions))
+
+    def pin(self, batch: int, pins: Pins) -> None:
+        """Record what the target generation begins with, in place of what was recorded; its masters count as used."""
+        with self.database.writing() as session:
+            generation = _row(session, batch).target_generation
+            _unpin(session, batch, PinsRow.generation == generation)
+            row = {"batch": batch, "generation": generation}
+            _insert(session, PinsRow, [row | {"set_ups": list(pins.set_ups), "distortions": list(pins.distortions)}])
+            _insert(session, PinnedRow, [row | {"combination": master.key} for master in pins.masters])
+
     def shown(self, batch: int) -> tuple[Combination, ...]:
         """Combinations of the generation that is shown."""
         with self.database.reading() as session:
@@ -290,6 +336,7 @@ class Batches:
         with self.database.writing() as session:
             row = _row(session, batch)
             row.generation = row.target_generation
+            _unpin(session, batch, PinsRow.generation < row.generation)
             older = (CombinationRow.batch == batch, CombinationRow.generation < row.generation)
             return _retire(session, session.scalars(select(CombinationRow.key).where(*older)).all())
 
@@ -436,6 +483,7 @@ def _relocate(session: Session, row: FileBatchRow, folder: Path) -> None:
             .where(CombinationRow.key == kept.key)
             .values(path=kept.file.as_posix(), is_superseded=True)
         )
+    _unpin(session, row.key)
     row.folder = str(folder)
     row.generation = 0
     row.target_generation += 1
@@ -489,16 +537,28 @@ def _of_target(batch: int) -> tuple[ColumnElement[bool], ...]:
     )
 
 
+def _unpin(session: Session, batch: int, *which: ColumnElement[bool]) -> None:
+    """Forget what generations of a batch began with."""
+    session.execute(delete(PinsRow).where(PinsRow.batch == batch, *which))
+
+
 def _is_used_by_others() -> ColumnElement[bool]:
-    """Whether the combination in question is used by one of another batch."""
+    """Whether the combination in question is used by one of another batch, or pinned by another batch."""
     user = select(CombinationRow.key, CombinationRow.batch).subquery("user_combination")
-    return (
+    is_used = (
         select(CombinationUseRow.used)
         .join(user, user.c.key == CombinationUseRow.combination)
         .where(CombinationUseRow.used == CombinationRow.key, user.c.batch != CombinationRow.batch)
         .correlate(CombinationRow)
         .exists()
     )
+    is_pinned = (
+        select(PinnedRow.combination)
+        .where(PinnedRow.combination == CombinationRow.key, PinnedRow.batch != CombinationRow.batch)
+        .correlate(CombinationRow)
+        .exists()
+    )
+    return is_used | is_pinned
 
 
 def _combinations(session: Session, *which: ColumnElement[bool]) -> tuple[Combination, ...]:

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 #: Their revisions, oldest first. Kept here because importing Alembic costs more than opening an up-to-date database.
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 
 #: Longest wait for another writer, or for a server's answer, in seconds; a time-out in the URL wins.
 PATIENCE_S = 10
@@ -131,6 +131,49 @@ def open_database(url: str, clock: Clock | None = None) -> Database:
         database.close()
         raise
     return database
+
+
+def open_to_read(url: str, clock: Clock | None = None) -> Database | None:
+    """Open a database that nothing is to be written to: it is neither made nor brought up to date.
+
+    Returns
+    -------
+    Database or None
+        None when there is none, or nothing in it yet.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be used, or is not of this version.
+    """
+    file = sqlite_file(url)
+    if file is not None and not file.exists():
+        return None
+    database = Database(_engine(url) if file is None else _reading_engine(file), clock or SystemClock())
+    try:
+        with database.explained(), database.engine.connect() as connection:
+            revision = _revision(connection, database.name)
+    except BaseException:
+        database.close()
+        raise
+    if revision == REVISIONS[-1]:
+        return database
+    database.close()
+    if revision is None:
+        return None
+    raise StoreError(
+        f"The database {database.name} is of revision {revision}, this version reads {REVISIONS[-1]}: open the window "
+        "or process a batch once, which brings it up to date"
+    )
+
+
+def _reading_engine(file: Path) -> Engine:
+    """SQLite without a trace: a database that nobody has open gets no write-ahead log for being read."""
+    has_log = file.with_name(f"{file.name}-wal").exists()
+    uri = f"{file.absolute().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}"
+    return create_engine(
+        f"sqlite:///{file}", creator=lambda: sqlite3.connect(uri, uri=True, timeout=PATIENCE_S, check_same_thread=False)
+    )
 
 
 def sqlite_file(url: str | URL) -> Path | None:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Dialect,
     Double,
     ForeignKey,
+    ForeignKeyConstraint,
     MetaData,
     Text,
     TypeDecorator,
@@ -208,7 +209,20 @@ class CorrectionRow(Base):
     __tablename__ = "correction"
 
     checksum: Mapped[str] = mapped_column(primary_key=True)
+    file: Mapped[str | None]
     kind: Mapped[str]
+    who: Mapped[str]
+    at: Mapped[datetime]
+
+
+class FrameOverrideRow(Base):
+    """Whether an operator wants a file in the stacks, whatever was found."""
+
+    __tablename__ = "frame_override"
+
+    checksum: Mapped[str] = mapped_column(primary_key=True)
+    file: Mapped[str]
+    is_used: Mapped[bool]
     who: Mapped[str]
     at: Mapped[datetime]
 
@@ -256,6 +270,32 @@ class CombinationUseRow(Base):
     combination: Mapped[int] = mapped_column(ForeignKey("combination.key", ondelete="CASCADE"), primary_key=True)
     used: Mapped[int] = mapped_column(ForeignKey("combination.key", ondelete="CASCADE"), primary_key=True, index=True)
     position: Mapped[int]
+
+
+class PinsRow(Base):
+    """What a generation of a batch began with."""
+
+    __tablename__ = "pins"
+
+    batch: Mapped[int] = mapped_column(ForeignKey("file_batch.key", ondelete="CASCADE"), primary_key=True)
+    generation: Mapped[int] = mapped_column(primary_key=True)
+    set_ups: Mapped[list[Any]]
+    distortions: Mapped[list[Any]]
+
+
+class PinnedRow(Base):
+    """A master of another batch that was there when a generation began."""
+
+    __tablename__ = "pinned"
+    __table_args__ = (
+        ForeignKeyConstraint(["batch", "generation"], ["pins.batch", "pins.generation"], ondelete="CASCADE"),
+    )
+
+    batch: Mapped[int] = mapped_column(primary_key=True)
+    generation: Mapped[int] = mapped_column(primary_key=True)
+    combination: Mapped[int] = mapped_column(
+        ForeignKey("combination.key", ondelete="CASCADE"), primary_key=True, index=True
+    )
 
 
 class StatusCodeRow(Base):

@@ -13,13 +13,11 @@ from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QFontMetrics, QImage, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
     QScrollArea,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -33,6 +31,7 @@ from app.widgets.batch_list import state_text
 from app.widgets.hold_button import HoldButton
 from app.widgets.log_table import level_text
 from app.widgets.product_cards import ProductCards
+from app.widgets.sections import Section, Sentences
 from app.widgets.step_table import StepTable, progress_text
 from app.widgets.value_table import Column, Tone, ValueModel, ValueTable
 
@@ -91,6 +90,8 @@ class BatchStoryView(QScrollArea):
     compare_requested = Signal(object, object)  #: Paths of a raw frame and of the calibrated one.
     thumbnail_requested = Signal(object)  #: Path of a product in sight.
     log_requested = Signal(int)  #: Key of the batch whose log is wanted.
+    check_requested = Signal(str)  #: Source of the batch that is to be looked at before it runs.
+    verdict_requested = Signal(str, str, object)  #: Source, file, and whether it is wanted in stacks; None: as found.
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -101,6 +102,7 @@ class BatchStoryView(QScrollArea):
         self.head = _Head()
         self.head.resume.clicked.connect(self._resume)
         self.head.restart.clicked.connect(self._restart)
+        self.head.check.clicked.connect(self._check)
         self.head.cancel.held.connect(self._cancel)
         self.head.withdraw.clicked.connect(self._cancel)
         self._groups = ValueTable(
@@ -108,8 +110,8 @@ class BatchStoryView(QScrollArea):
             "What was found",
             is_whole=True,
         )
-        self._odd = _Sentences()
-        self._left_out = _Sentences()
+        self._odd = Sentences()
+        self._left_out = Sentences()
         self._uses = ValueTable(
             ValueModel(_USES, lambda use: (use.lights, use.masters)),
             "What the lights are calibrated with",
@@ -117,11 +119,12 @@ class BatchStoryView(QScrollArea):
         )
         self._uses.value_activated.connect(self._open_master)
         self.steps = StepTable()
-        self._troubles = _Sentences()
+        self._troubles = Sentences()
         self.products = ProductCards()
         self.products.frame_requested.connect(self.frame_requested)
         self.products.compare_requested.connect(self.compare_requested)
         self.products.thumbnail_requested.connect(self.thumbnail_requested)
+        self.products.verdict_requested.connect(self._decide)
         self._log = ValueTable(
             ValueModel(_LOG, lambda entry: (entry.at, entry.message)), "Newest lines of the log", is_whole=True
         )
@@ -129,13 +132,13 @@ class BatchStoryView(QScrollArea):
         self._whole_log = QPushButton("Open the whole log")
         self._whole_log.setProperty("kind", "link")
         self._whole_log.clicked.connect(self._open_log)
-        self._found = _Section("FOUND", self._groups, self._odd, self._left_out)
-        self._used = _Section("USED", self._uses)
-        self._done = _Section("STEPS", self.steps)
-        self._faults = _Section("PROBLEMS", self._troubles)
-        self._made = _Section("PRODUCTS", self.products)
-        self._told = _Section("LOG", self._log, self._whole_log)
-        self._order: tuple[_Section, ...] = ()
+        self._found = Section("FOUND", self._groups, self._odd, self._left_out)
+        self._used = Section("USED", self._uses)
+        self._done = Section("STEPS", self.steps)
+        self._faults = Section("PROBLEMS", self._troubles)
+        self._made = Section("PRODUCTS", self.products)
+        self._told = Section("LOG", self._log, self._whole_log)
+        self._order: tuple[Section, ...] = ()
         content = QWidget()
         self._column = column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, theme.NEAR_PX, 0)
@@ -261,6 +264,14 @@ class BatchStoryView(QScrollArea):
     def _restart(self) -> None:
         self.restart_requested.emit(self.key)
 
+    def _check(self) -> None:
+        if self._story is not None:
+            self.check_requested.emit(self._story.batch.source)
+
+    def _decide(self, file: str, is_used: object) -> None:
+        if self._story is not None:
+            self.verdict_requested.emit(self._story.batch.source, file, is_used)
+
     def _cancel(self) -> None:
         self.cancel_requested.emit(self.key)
 
@@ -298,81 +309,6 @@ def _products_note(story: BatchStory) -> str:
     if story.is_old_set:
         return "These are the products before the restart: they stay until the new ones are complete."
     return "" if story.products else "None yet."
-
-
-class _Section(QWidget):
-    """A caption, a note, and what it is about."""
-
-    def __init__(self, title: str, *parts: QWidget) -> None:
-        super().__init__()
-        self.setProperty("surface", "panel")
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._title = QLabel(title)
-        self._title.setProperty("role", "caption")
-        self._title.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self._note = QLabel(wordWrap=True)
-        self._note.hide()
-        self._note.setProperty("role", "dim")
-        column = QVBoxLayout(self)
-        column.setContentsMargins(theme.GAP_PX, theme.NEAR_PX, theme.GAP_PX, theme.NEAR_PX)
-        column.setSpacing(theme.NEAR_PX)
-        for part in (self._title, self._note, *parts):
-            column.addWidget(part)
-
-    def set_title(self, text: str) -> None:
-        """Change the caption."""
-        self._title.setText(text)
-
-    def set_note(self, text: str) -> None:
-        """Say something about the whole; nothing hides the note."""
-        self._note.setText(text)
-        self._note.setVisible(bool(text))
-
-
-class _Sentences(QWidget):
-    """Some sentences, each behind a word that says what it is; updated in place."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(theme.GAP_PX)
-        self._grid.setVerticalSpacing(theme.TIGHT_PX)
-        self._grid.setColumnStretch(1, 1)
-        self._rows: list[tuple[QLabel, QLabel]] = []
-        self._shown: list[tuple[str, str, str]] = []
-        self.hide()
-
-    def set_sentences(self, sentences: Sequence[tuple[str, str, str]], most: int) -> None:
-        """Show word, role and sentence of each, `most` at most, and say how many more there are."""
-        shown = list(sentences[:most])
-        if len(sentences) > most:
-            shown.append(("", "dim", f"and {len(sentences) - most} more: see the log"))
-        if shown == self._shown:
-            return
-        self._shown = shown
-        while len(self._rows) < len(shown):
-            self._add_row()
-        for number, (word, text) in enumerate(self._rows):
-            is_used = number < len(shown)
-            word.setVisible(is_used)
-            text.setVisible(is_used)
-            if is_used:
-                name, role, sentence = shown[number]
-                word.setText(name)
-                word.setProperty("role", role)
-                word.style().polish(word)
-                text.setText(sentence)
-        self.setVisible(bool(shown))
-
-    def _add_row(self) -> None:
-        word, text = QLabel(), QLabel(wordWrap=True)
-        text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        word.setFixedWidth(72)
-        row = len(self._rows)
-        self._grid.addWidget(word, row, 0, Qt.AlignmentFlag.AlignTop)
-        self._grid.addWidget(text, row, 1)
-        self._rows.append((word, text))
 
 
 class _Elided(QLabel):
@@ -429,6 +365,7 @@ class _Head(QWidget):
         self._bar = QProgressBar(textVisible=False)
         self._bar.setFixedHeight(theme.NEAR_PX)
         self._bar.setAccessibleName("Progress of the batch")
+        self.check = QPushButton("Check")
         self.resume = QPushButton("Resume")
         self.restart = QPushButton("Restart")
         self.cancel = HoldButton("Cancel", shortcut=QKeySequence(_CANCEL_KEYS))
@@ -438,7 +375,7 @@ class _Head(QWidget):
         top.addWidget(self._name)
         top.addWidget(self._state)
         top.addStretch(1)
-        for button in (self.withdraw, self.cancel, self.resume, self.restart):
+        for button in (self.withdraw, self.cancel, self.check, self.resume, self.restart):
             top.addWidget(button)
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.GAP_PX, theme.NEAR_PX, theme.GAP_PX, theme.GAP_PX)
@@ -471,14 +408,16 @@ class _Head(QWidget):
         self._now.set_whole(text)
         self._now.setVisible(bool(text))
         self._bar.setVisible(bool(text))
-        self._bar.setRange(0, _PARTS * (len(story.steps) + story.more_steps))
-        self._bar.setValue(_parts_done(story.steps))
+        steps = len(story.steps) + story.more_steps
+        self._bar.setRange(0, _PARTS if story.part is not None else _PARTS * steps)
+        self._bar.setValue(round(_PARTS * story.part) if story.part is not None else _parts_done(story.steps))
 
     def _offer(self, status: Status) -> None:
         """Enable what can be done now; the rest says why not."""
         is_running, waits = status is Status.RUNNING, status is Status.WAITING
         busy = "It runs: cancel it first" if is_running else "It waits for the Processor" if waits else None
         finished = "It is complete: nothing is left to be made, unless files changed" if status is Status.DONE else ""
+        _allow(self.check, busy, "Tell what a run would do, and what is wrong; nothing is written")
         _allow(self.resume, busy, finished or "Go on from what is finished (Ctrl+Return)")
         _allow(self.restart, busy, "Make everything anew; the products stay until the new ones are complete")
         primary = "primary" if status in (Status.FAILED, Status.CANCELLED) else ""
@@ -524,8 +463,8 @@ def _now_text(story: BatchStory, line: StepLine | None) -> str:
         parts.append(" ".join(filter(None, (progress_text(line), line.what))))
     if line.seconds is not None:
         parts.append(duration_text(line.seconds))
-    if line.eta_s is not None:
-        parts.append(f"about {duration_text(line.eta_s)} left")
+    if story.left_s is not None:
+        parts.append(f"about {duration_text(story.left_s)} left")
     return ", ".join(parts)
 
 

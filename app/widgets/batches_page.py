@@ -10,14 +10,17 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage, QKeySequence, QSh
 from PySide6.QtWidgets import QFileDialog, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from app.model.order_life import StoredOrder
+from app.model.preflight import Preflight
 from app.model.story import BatchLine, BatchStory, waiting_text
 from app.widgets import theme
 from app.widgets.batch_list import BatchList
 from app.widgets.batch_story import BatchStoryView
+from app.widgets.preflight_view import PreflightView
 from app.widgets.state_panel import PageState, StatePanel, StateStack
 
 #: A story that takes longer to come says so.
 _PATIENCE_MS = 250
+_LOOKING = "Its headers are being looked at, and nothing is written."
 _LEAST_LIST_PX, _LIST_PX, _MOST_LIST_PX, _STORY_PX = 360, 448, 560, 800
 
 
@@ -38,12 +41,15 @@ class BatchesPage(QWidget):
     compare_requested = Signal(object, object)  #: Paths of a raw frame and of the calibrated one.
     thumbnail_requested = Signal(object)  #: Path of a product in sight.
     log_requested = Signal(int)  #: Key of the batch whose log is wanted.
+    check_requested = Signal(str)  #: Folder that is to be looked at before it runs.
+    verdict_requested = Signal(str, str, object)  #: Source, file, and whether it is wanted in stacks; None: as found.
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAcceptDrops(True)
         self._lines: tuple[BatchLine, ...] | None = None
         self._chosen: str | None = None
+        self._checked: str | None = None  # source of the batch or folder whose pre-flight is wanted
         self._shown_key = 0
         self._is_filling = False  # the list changes by itself: nobody chose
         self._awaited: StoredOrder | None = None  # its batch is to be shown as soon as it is in the list
@@ -69,6 +75,12 @@ class BatchesPage(QWidget):
         self._right = QStackedWidget()
         self._right.addWidget(self.story)
         self._right.addWidget(self._panel)
+        self.preflight = PreflightView()
+        self._right.addWidget(self.preflight)
+        self.preflight.run_requested.connect(self._go_on)
+        self.preflight.again_requested.connect(lambda: self._check(self.preflight.source))
+        self.preflight.back_requested.connect(self._take_choice)
+        self.preflight.verdict_requested.connect(self.verdict_requested)
         self._splitter = QSplitter(Qt.Orientation.Horizontal, childrenCollapsible=False)
         self._splitter.addWidget(self.list)
         self._splitter.addWidget(self._right)
@@ -113,8 +125,21 @@ class BatchesPage(QWidget):
         self.story.set_story(story)
         if self._wanted_scroll:
             QTimer.singleShot(0, self._restore_scroll)
-        if self._chosen is None:
+        if self._chosen is None and self._checked is None:
             self._right.setCurrentWidget(self.story)
+
+    def set_preflight(self, found: Preflight) -> None:
+        """Show what a folder or a batch would come to, unless something else was chosen since."""
+        if found.source == self._checked:
+            self.preflight.show_preflight(found)
+            self._right.setCurrentWidget(self.preflight)
+
+    def show_no_preflight(self, sentence: str) -> None:
+        """Say why it cannot be told; a folder can be run all the same."""
+        if self._checked is not None:
+            self._checked = None
+            self._show_current()
+            self._say(sentence)
 
     def select_batch(self, key_or_name: int | str) -> None:
         """Show a batch, by its key or its name; one that is not in the list changes nothing."""
@@ -132,7 +157,7 @@ class BatchesPage(QWidget):
     def set_accepted(self, stored: StoredOrder) -> None:
         """An order of this page was taken in: show its batch as soon as it is known."""
         self._awaited = stored
-        self._chosen = None
+        self._chosen = self._checked = None
         self._say("")
         self._show_current()
 
@@ -144,6 +169,12 @@ class BatchesPage(QWidget):
     def show_refusal(self, sentence: str) -> None:
         """Say why a wish was not granted."""
         self._say(sentence)
+
+    def show_verdict(self, sentence: str) -> None:
+        """Say what was remembered of an exposure, and look again where that is to be seen."""
+        self._say(sentence)
+        if self._checked is not None:
+            self._check(self._checked)
 
     def show_failure(self, sentence: str) -> None:
         """Say that what is shown is old, and why."""
@@ -171,7 +202,7 @@ class BatchesPage(QWidget):
         self._is_filling = True
         self.list.clear_selection()
         self._is_filling = False
-        self._show_current()
+        self._check(folder)
         self.view_changed.emit()
 
     def focus_filter(self) -> None:
@@ -232,13 +263,25 @@ class BatchesPage(QWidget):
             (self.compare_requested, self.story.compare_requested),
             (self.thumbnail_requested, self.story.thumbnail_requested),
             (self.log_requested, self.story.log_requested),
+            (self.verdict_requested, self.story.verdict_requested),
         ):
             wished.connect(own)
+        self.story.check_requested.connect(self._check)
+
+    def _check(self, source: str) -> None:
+        """Look at the headers of a folder or a batch; until that is done, say so."""
+        self._checked = source
+        if self._chosen is not None:
+            self._show_current()
+        else:
+            self._panel.show_state(PageState.WORKING, Path(source).name, _LOOKING, progress=(0, 0))
+            self._right.setCurrentWidget(self._panel)
+        self.check_requested.emit(source)
 
     def _take_choice(self) -> None:
         """The operator chose a batch."""
         if not self._is_filling:
-            self._chosen = None
+            self._chosen = self._checked = None
             self._show_current()
 
     def _choose_awaited(self, lines: tuple[BatchLine, ...], stored: StoredOrder) -> None:
@@ -278,14 +321,7 @@ class BatchesPage(QWidget):
     def _show_right(self, line: BatchLine | None) -> None:
         if self._chosen is not None:
             self._show_key(0)
-            self._panel.show_state(
-                PageState.EMPTY,
-                Path(self._chosen).name or self._chosen,
-                f"{self._chosen}\n\nChoose Run to look at the frames and calibrate them: what is odd, missing or left "
-                "out is told here, and nothing is written among the raw frames.",
-                "Run (Ctrl+Return)",
-            )
-            self._right.setCurrentWidget(self._panel)
+            self._show_folder(self._chosen)
         elif line is None:
             self._panel.show_state(PageState.EMPTY, "No batch is chosen", "Choose one in the list to read its story.")
             self._right.setCurrentWidget(self._panel)
@@ -296,8 +332,24 @@ class BatchesPage(QWidget):
             self._right.setCurrentWidget(self._panel)
         else:
             self._show_key(line.key)
-            if self.story.key == line.key:
+            if self.story.key == line.key and self._checked is None:
                 self._right.setCurrentWidget(self.story)
+
+    def _show_folder(self, folder: str) -> None:
+        """A folder before its run: what it would come to, or that it is being looked at."""
+        if self._checked == self.preflight.source == folder:
+            self._right.setCurrentWidget(self.preflight)
+            return
+        state = PageState.WORKING if self._checked else PageState.EMPTY
+        looking = f"{_LOOKING} " if self._checked else ""
+        self._panel.show_state(
+            state,
+            Path(folder).name or folder,
+            f"{folder}\n\n{looking}Choose Run to calibrate its frames: nothing is written among them.",
+            "Run (Ctrl+Return)",
+            (0, 0),
+        )
+        self._right.setCurrentWidget(self._panel)
 
     def _show_key(self, key: int) -> None:
         if key != self._shown_key:
@@ -326,9 +378,11 @@ class BatchesPage(QWidget):
 
     def _go_on(self) -> None:
         """Run what was chosen, or resume what is shown."""
+        if self._right.currentWidget() is self.preflight and not self.preflight.run.isEnabled():
+            return
         if self._chosen is not None:
             self._act()
-        elif self._right.currentWidget() is self.story and self.story.head.resume.isEnabled():
+        elif self._right.currentWidget() in (self.story, self.preflight) and self.story.head.resume.isEnabled():
             self.resume_requested.emit(self.story.key)
 
     def _enter(self) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import (
     QEvent,
     QModelIndex,
     QPersistentModelIndex,
+    QPoint,
     QRect,
     QSize,
     Qt,
@@ -43,6 +45,7 @@ from app.model.batch import ProductKind
 from app.model.story import ProductCard
 from app.widgets import theme
 from app.widgets.value_table import VALUE_ROLE, Column, ValueModel, cell_font
+from app.widgets.verdict_menu import offer_verdict
 
 _LINE_PX = 18
 _TITLE_PX = 22
@@ -97,6 +100,7 @@ class ProductCards(QWidget):
     frame_requested = Signal(object)  #: Path of the product to be opened.
     compare_requested = Signal(object, object)  #: Paths of a raw frame and of the calibrated one.
     thumbnail_requested = Signal(object)  #: Path of a product that is in sight and has no thumbnail yet.
+    verdict_requested = Signal(str, object)  #: Raw file, and whether it is wanted in stacks; None: as found.
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -116,6 +120,8 @@ class ProductCards(QWidget):
             grid = _CardGrid(kind, self._thumbnails)
             grid.activated.connect(self._open)
             grid.compare_wished.connect(self._compare_current)
+            grid.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+            grid.customContextMenuRequested.connect(self._offer_verdict)
             grid.selectionModel().selectionChanged.connect(self._choose)
             self._grids.append((caption, grid, kind))
             column.addWidget(caption)
@@ -207,6 +213,15 @@ class ProductCards(QWidget):
     def _open_current(self) -> None:
         if self._current is not None:
             self.frame_requested.emit(self._current.path)
+
+    def _offer_verdict(self, at: QPoint) -> None:
+        """Only a light is one exposure."""
+        grid = self.sender()
+        if not isinstance(grid, _CardGrid) or not grid.indexAt(at).isValid():
+            return
+        card: ProductCard = grid.indexAt(at).data(VALUE_ROLE)
+        if card.raw_path is not None and card.inputs:
+            offer_verdict(grid.viewport(), at, partial(self.verdict_requested.emit, card.inputs[0]))
 
     def _compare_current(self) -> None:
         if self._current is not None and self._current.raw_path is not None:

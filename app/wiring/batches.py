@@ -35,6 +35,11 @@ def connect_batches(
     page.restart_requested.connect(batches.restart)
     page.cancel_requested.connect(batches.cancel)
     page.cancel_order_requested.connect(batches.cancel_order)
+    page.check_requested.connect(batches.check)
+    batches.checked.connect(page.set_preflight)
+    batches.not_checked.connect(page.show_no_preflight)
+    page.verdict_requested.connect(batches.decide)
+    batches.decided.connect(page.show_verdict)
 
     thread.order_started.connect(batches.set_started)
     thread.progressed.connect(batches.set_event)

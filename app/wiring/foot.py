@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import monotonic
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
@@ -15,7 +15,7 @@ from app.model.batch import FileBatch
 from app.model.order_life import StoredOrder
 from app.model.records import LogEntry
 from app.model.strip import Severity
-from app.pipeline.events import Event, Progress, StepStarted
+from app.pipeline.events import Cancelling, Event, Progress, StepStarted
 from app.widgets.control_panel import ControlPanel
 from app.widgets.foot_line import Health, Work
 
@@ -84,26 +84,30 @@ class _RunningBatch(QObject):
         super().__init__(panel)
         self._foot = panel.window.foot
         self._name = ""
-        self._step = ""
-        self._began_s = 0.0
+        self._work = Work("")
         self.key = 0
 
     def begin(self, stored: StoredOrder, batch: FileBatch) -> None:
         """An order began."""
-        self._name, self.key, self._step = batch.name, batch.key, ""
-        self._foot.set_work(Work(batch.name))
+        self._name, self.key = batch.name, batch.key
+        self._work = Work("")
+        self._set(Work(batch.name))
 
     def take(self, event: Event) -> None:
         """It went on."""
         if isinstance(event, StepStarted):
-            self._step, self._began_s = event.name, monotonic()
-            self._foot.set_work(Work(f"{self._name}: {self._step.replace('_', ' ')}"))
-        elif isinstance(event, Progress) and event.done:
-            left_s = (monotonic() - self._began_s) / event.done * (event.total - event.done)
-            what = f"{self._name}: {event.name.replace('_', ' ')}"
-            self._foot.set_work(Work(what, event.done, event.total, left_s))
+            self._set(Work(f"{self._name}: {event.name.replace('_', ' ')}"))
+        elif isinstance(event, Progress):
+            self._set(replace(self._work, done=event.done, total=event.total, eta_s=event.left_s))
+        elif isinstance(event, Cancelling):
+            self._set(replace(self._work, is_cancelling=True))
 
     def end(self, stored: StoredOrder) -> None:
         """It ended."""
         self.key = 0
         self._foot.set_work(None)
+
+    def _set(self, work: Work) -> None:
+        """Show it, and that it is being cancelled once it is."""
+        self._work = replace(work, is_cancelling=work.is_cancelling or self._work.is_cancelling)
+        self._foot.set_work(self._work)

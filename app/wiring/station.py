@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
 
+from app.bootstrap.program import own_command
 from app.controllers.alarms import AlarmsController
 from app.controllers.batch_thread import BatchThread
 from app.controllers.batches import BatchesController
@@ -26,6 +28,7 @@ from app.controllers.quitting import QuitController
 from app.controllers.work_orders import WorkOrdersController
 from app.model.dome import DomeState
 from app.model.strip import Severity
+from app.services.preflight_child import check_in_child
 from app.widgets.control_panel import ControlPanel
 from app.wiring.alarms import connect_alarms
 from app.wiring.batches import connect_batches
@@ -64,6 +67,7 @@ class Connections(QObject):
         self._sql = ThreadPoolExecutor(1, thread_name_prefix="sql")
         self._pictures = ThreadPoolExecutor(1, thread_name_prefix="pictures")
         self._network = ThreadPoolExecutor(1, thread_name_prefix="network")
+        self._checks = ThreadPoolExecutor(1, thread_name_prefix="checks")
         self._barriers: list[Future[None]] = []
         self._after_end: Callable[[], None] | None = None
         self.bridge = LogBridge(observatory.log_records, self._sql, observatory.clock)
@@ -110,6 +114,8 @@ class Connections(QObject):
             self._sql,
             who,
             observatory.clock,
+            check=partial(check_in_child, own_command("process")),
+            checks=self._checks,
         )
         self.frames = FramesController(self._pictures)
         self.health = HealthController(observatory.outbox, observatory.repository, self._sql, station.free_bytes)
@@ -194,7 +200,7 @@ class Connections(QObject):
         self.guard.close()
         self.frames.close()
         logging.getLogger().removeHandler(self.bridge.handler)
-        for executor in (self._sql, self._network):
+        for executor in (self._sql, self._network, self._checks):
             executor.shutdown(wait=False, cancel_futures=True)
         self._pictures.shutdown(wait=False)  # what waits there closes the open frames
         then()

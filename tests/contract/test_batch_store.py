@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, true
 
-from app.model.batch import LeftOut, NewCombination, NewExposure, Problem, ProductKind, Severity, Status
+from app.model.batch import LeftOut, NewCombination, NewExposure, Pins, Problem, ProductKind, Severity, Status
 from app.model.errors import UnknownBatch
 from app.model.frame import FrameFacts, FrameKind, Recognition
 from app.store.batches import Batches
@@ -216,6 +216,83 @@ def test_the_last_correction_of_a_file_counts(store):
     store.correct("ab12", FrameKind.FLAT, "Grace")
 
     assert store.corrections() == {"ab12": FrameKind.FLAT, "cd34": FrameKind.BIAS}
+
+
+def test_the_last_word_of_an_operator_counts_until_it_is_taken_back(store):
+    store.override("ab", False, "Ada", "a.fits")
+    store.override("cd", False, "Ada", "c.fits")
+    store.override("cd", True, "Bob", "c.fits")
+
+    assert store.overrides() == {"ab": False, "cd": True}
+
+    store.override("ab", None, "Bob", "a.fits")
+    assert store.overrides() == {"cd": True}
+
+
+def test_what_a_generation_began_with_is_kept(store, batch, tmp_path):
+    assert store.pins(batch.key) is None
+    other = store.open_batch("/data/other", tmp_path)
+    masters = [store.record(other.key, made(name, name)) for name in "ab"]
+    pins = Pins((masters[1], masters[0]), ("cam, binning 1x1",), ({"order": 2, "a": [0.1, 0.2]},))
+    store.pin(batch.key, pins)
+
+    assert store.pins(batch.key) == pins
+    assert store.pins(other.key) is None
+    store.pin(batch.key, Pins((masters[0],)))
+    assert store.pins(batch.key) == Pins((masters[0],))
+
+
+def test_pinned_masters_stay_when_their_batch_replaces_them(store, batch, tmp_path):
+    pinned, unused = (store.record(batch.key, made(name, name)) for name in ("pinned", "unused"))
+    show(store, batch)
+    other = store.open_batch("/data/other", tmp_path)
+    store.pin(other.key, Pins((pinned,)))
+
+    assert store.is_taken(batch.key, pinned.path, "new recipe")
+    store.begin_restart(batch.key)
+    assert [one.key for one in store.promote(batch.key)] == [unused.key]
+    assert store.library(pinned.kind, other.key) == ()
+    assert [one.file for one in store.pins(other.key).masters] == [pinned.file]
+
+
+def test_a_batch_does_not_hold_its_own_masters(store, batch):
+    own = store.record(batch.key, made("own", "own"))
+    store.pin(batch.key, Pins((own,)))
+
+    assert not store.is_taken(batch.key, own.path, "new recipe")
+    assert store.forget(batch.key, keep=()) == (own,)
+
+
+def test_a_restart_pins_anew_and_then_lets_the_old_pins_go(store, batch, tmp_path):
+    other = store.open_batch("/data/other", tmp_path)
+    old, new = (store.record(other.key, made(name, name)) for name in ("old", "new"))
+    show(store, other)
+    store.pin(batch.key, Pins((old,)))
+    store.promote(batch.key)
+    assert store.pins(batch.key).masters == (old,)
+
+    store.begin_restart(batch.key)
+    assert store.pins(batch.key) is None
+    store.pin(batch.key, Pins((new,)))
+    store.begin_restart(batch.key)
+    assert store.pins(batch.key) is None
+    assert store.is_taken(other.key, old.path, "other")  # the shown generation still has it
+    store.pin(batch.key, Pins((new,)))
+    store.promote(batch.key)
+
+    assert not store.is_taken(other.key, old.path, "other")
+    assert store.is_taken(other.key, new.path, "other")
+
+
+def test_a_batch_in_another_folder_pins_anew(store, batch, tmp_path):
+    other = store.open_batch("/data/other", tmp_path / "repository")
+    old = store.record(other.key, made("old", "old"))
+    store.pin(batch.key, Pins((old,)))
+
+    store.move_to(batch.key, tmp_path / "elsewhere")
+
+    assert store.pins(batch.key) is None
+    assert not store.is_taken(other.key, old.path, "other")
 
 
 def test_a_combination_comes_back_as_it_was_given(store, batch, clock):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import statistics
 import time
 from collections.abc import Iterator
@@ -17,16 +18,18 @@ from PySide6.QtWidgets import QApplication, QLabel
 
 from app.bootstrap.observatory import open_observatory
 from app.controllers.batches import BatchesController
-from app.model.batch import FileBatch, ProductKind, Severity, Status
+from app.model.batch import FileBatch, LeftOut, ProductKind, Severity, Status
 from app.model.errors import StoreError
 from app.model.frame import FrameKind
 from app.model.order_life import StoredOrder
+from app.model.preflight import DiskNeed, Doubt, Match, PlannedGroup, Preflight
 from app.model.records import LogEntry
 from app.model.story import BatchLine, BatchStory, Group, MasterUse, ProductCard, StepLine, Trouble
 from app.model.work_order import OrderState, parse_work_order
 from app.pipeline.events import Progress, StepStarted
 from app.widgets import theme
 from app.widgets.batches_page import BatchesPage
+from app.widgets.state_panel import StatePanel
 from app.widgets.value_table import Column, ValueModel, ValueTable
 from tests.fakes import LaterExecutor
 
@@ -63,6 +66,23 @@ def story(status=Status.DONE, lights=3, **changes):
     return replace(told, **changes)
 
 
+PREFLIGHT = Preflight(
+    "/data/new",
+    None,
+    (
+        PlannedGroup(
+            FrameKind.LIGHT, "light R 30 s M 57", 3, "cam, binning 1x1", (-10.0, -9.0), "3 calibrated, 1 stack"
+        ),
+    ),
+    (Match(FrameKind.LIGHT, "light R 30 s (3 frames)", "dark", "dark of 30 s", "no flat", ("dark 30 s",), ()),),
+    (Doubt(Severity.WARNING, "flat R", "only 2 frames"),),
+    (LeftOut("out.fits", "an operator left it out"),),
+    DiskNeed(0, 10**9, 2 * 10**9, 10**11),
+    12.0,
+    2,
+)
+
+
 @pytest.fixture
 def page(qtbot):
     shown = BatchesPage()
@@ -97,13 +117,103 @@ def test_empty_page_says_what_to_do(page):
 
 def test_chosen_folder_waits_for_run(qtbot, page):
     page.set_lines((NIGHT, OLD))
-    page.set_folder("/data/new")
-    assert "Choose Run to look at the frames" in labels(page)
+    with qtbot.waitSignal(page.check_requested) as asked:
+        page.set_folder("/data/new")
+    assert asked.args == ["/data/new"]
+    assert "Its headers are being looked at" in labels(page)
+    assert "Choose Run to calibrate" in labels(page)
     page.activateWindow()
     qtbot.waitUntil(page.isActiveWindow)
     with qtbot.waitSignal(page.run_requested) as wished:
         qtbot.keyClick(page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     assert wished.args == ["/data/new"]
+
+
+def test_preflight_tells_what_is_wrong_first_and_runs(qtbot, page):
+    page.set_lines((NIGHT, OLD))
+    page.set_folder("/data/new")
+    page.set_preflight(replace(PREFLIGHT, source="/data/another"))  # was chosen before
+    assert page.preflight.isHidden()
+    page.set_preflight(PREFLIGHT)
+
+    told = labels(page.preflight)
+    assert "READY, WITH 1 WARNING" in told
+    assert told.index("flat R: only 2 frames") < told.index("FRAMES") < told.index("MASTERS") < told.index("LEFT OUT")
+    assert "Nothing was written." in told
+    assert "All of cam, binning 1x1" in told
+    page.activateWindow()
+    qtbot.waitUntil(page.isActiveWindow)
+    with qtbot.waitSignal(page.run_requested) as wished:
+        qtbot.keyClick(page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert wished.args == ["/data/new"]
+    with qtbot.waitSignal(page.check_requested):
+        page.preflight.again.click()
+
+
+def test_preflight_with_an_error_does_not_run(qtbot, page):
+    page.set_lines((NIGHT, OLD))
+    page.set_folder("/data/new")
+    page.set_preflight(replace(PREFLIGHT, doubts=(Doubt(Severity.ERROR, "disk", "is full"),)))
+
+    assert "CANNOT RUN: 1 ERROR" in labels(page.preflight)
+    assert not page.preflight.run.isEnabled()
+    page.activateWindow()
+    qtbot.waitUntil(page.isActiveWindow)
+    with qtbot.assertNotEmitted(page.run_requested):
+        qtbot.keyClick(page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+
+
+def test_preflight_that_cannot_be_told_leaves_the_folder_to_run(qtbot, page):
+    page.set_lines((NIGHT, OLD))
+    page.set_folder("/data/new")
+    page.show_no_preflight("the disk hangs")
+
+    assert "the disk hangs" in labels(page)
+    with qtbot.waitSignal(page.run_requested):
+        page.findChild(StatePanel).action_requested.emit()
+
+
+def test_batch_is_checked_and_resumed_or_left_as_it_is(qtbot, told):
+    with qtbot.waitSignal(told.check_requested) as asked:
+        told.story.head.check.click()
+    assert asked.args == ["/data/night"]
+    told.set_story(story(lights=2))  # a look meanwhile changes nothing
+    found = replace(PREFLIGHT, source="/data/night", batch="night")
+    told.set_preflight(found)
+    assert told.preflight.isVisible()
+    assert told.preflight.run.text() == "Resume"
+    with qtbot.waitSignal(told.resume_requested) as wished:
+        told.preflight.run.click()
+    assert wished.args == [2]
+    told.preflight.back.click()
+    assert told.story.isVisible()
+
+
+def test_operator_decides_about_an_exposure(qtbot, told):
+    told.set_story(story(lights=1))
+    grid = next(grid for _, grid, kind in told.story.products._grids if ProductKind.CALIBRATED_LIGHT in kind.kinds)
+    for text, is_used in (("Leave out of stacks", False), ("Take anyway", True), ("As found", None)):
+        grid.customContextMenuRequested.emit(grid.visualRect(grid.cards.index(0, 0)).center())
+        menu = QApplication.activePopupWidget()
+        action = next(action for action in menu.actions() if action.text() == text)
+        with qtbot.waitSignal(told.verdict_requested) as wished:
+            action.trigger()
+        menu.close()
+        assert wished.args == ["/data/night", "a", is_used]
+
+
+def test_what_was_left_out_is_taken_back_and_looked_at_again(qtbot, page):
+    page.set_lines((NIGHT, OLD))
+    page.set_folder("/data/new")
+    page.set_preflight(PREFLIGHT)
+    page.preflight._left_out.customContextMenuRequested.emit(QPoint(5, 5))
+    menu = QApplication.activePopupWidget()
+    with qtbot.waitSignal(page.verdict_requested) as wished:
+        menu.actions()[2].trigger()
+    menu.close()
+    assert wished.args == ["/data/new", "out.fits", None]
+    with qtbot.waitSignal(page.check_requested):
+        page.show_verdict("out.fits is taken as it is found")
 
 
 def test_folder_of_a_known_batch_shows_its_story(qtbot, page):
@@ -185,11 +295,13 @@ def test_running_batch_is_cancelled_by_holding_and_says_why_nothing_else_can_be_
 
 
 def test_progress_is_told_in_words(told):
-    line = StepLine("astrometry", "Astrometry", Status.RUNNING, 3, 12, "light_4.fits", 30.0, 90.0)
-    told.set_story(story(Status.RUNNING, steps=(StepLine("ingest", "Ingest", Status.DONE), line), more_steps=1))
+    line = StepLine("astrometry", "Astrometry", Status.RUNNING, 3, 12, "light_4.fits", 30.0, 5.0)
+    steps = (StepLine("ingest", "Ingest", Status.DONE), line)
+    told.set_story(story(Status.RUNNING, steps=steps, more_steps=1, part=0.25, left_s=90.0))
     whole = told.story.head._now.toolTip()
     assert whole == "Step 2 of 3: astrometry, 3 of 12 light_4.fits, 30 s, about 1 m 30 s left"
     assert told.story.steps.values.rowCount() == 3
+    assert told.story.head._bar.value() == told.story.head._bar.maximum() / 4  # of the bytes, not of the steps
 
 
 def test_story_that_changes_keeps_place_and_choice_and_is_quick(qtbot, told):
@@ -362,6 +474,40 @@ def controller(qtbot, observatory, lane):
     made = BatchesController(observatory.batches, observatory.orders, observatory.log_records, desk, lane, "ada")
     yield made
     made.close()
+
+
+def test_preflight_is_told_beside_the_database_lane(qtbot, observatory, lane):
+    def check(source):
+        if source == "/nope":
+            raise StoreError("the database is gone")
+        return replace(PREFLIGHT, source=source)
+
+    checks = LaterExecutor()
+    parts = observatory.batches, observatory.orders, observatory.log_records, observatory.front_desk
+    made = BatchesController(*parts, lane, "ada", check=check, checks=checks)
+    with qtbot.waitSignal(made.checked) as told:
+        made.check("/data/new")
+        checks.work()
+    assert told.args == [replace(PREFLIGHT, source="/data/new")]
+    with qtbot.waitSignal(made.not_checked) as failed:
+        made.check("/nope")
+        checks.work()
+    assert failed.args == ["the database is gone"]
+    made.close()
+
+
+def test_decision_about_a_file_is_remembered_by_its_content(qtbot, controller, observatory, lane, tmp_path):
+    (tmp_path / "a.fits").write_bytes(b"abc")
+    with qtbot.waitSignal(controller.decided) as told:
+        controller.decide(str(tmp_path), "a.fits", False)
+        lane.work()
+    assert told.args == ["a.fits is left out from the next run on: resume the batch"]
+    assert observatory.batches.overrides() == {hashlib.sha256(b"abc").hexdigest(): False}
+    assert observatory.batches.decided_names() == {"a.fits"}
+    with qtbot.waitSignal(controller.refused) as refused:
+        controller.decide(str(tmp_path), "gone.fits", None)
+        lane.work()
+    assert "gone.fits" in refused.args[0]
 
 
 def test_answer_to_an_outdated_question_is_dropped(controller, observatory, lane, tmp_path):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import os
+import pickle
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,20 +14,25 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy.io import fits
+from pydantic import SecretStr
 
 from app.frames.fits_io import FrameReader
+from app.frames.funpack import funpack
 from app.frames.headers import read_header
 from app.frames.product_file import write_product
 from app.frames.readout import readout_of
 from app.frames.world_coordinates import header_wcs
 from app.model.batch import FileBatch
-from app.model.errors import FrameError, ObservatoryError, OutputError
+from app.model.errors import Cancelled, FrameError, ObservatoryError, OutputError
 from app.model.frame import FrameFacts
-from app.model.settings import Settings, Site
+from app.model.settings import AmplifierSections, Camera, Mail, Settings, Site
 from app.pipeline.measure import measure_file
+from app.pipeline.products import open_exposure
 from app.pipeline.step import CancelToken, Context, Findings
 from app.pipeline.steps.ingest import Ingest
-from app.pipeline.steps.transfer import Transfer, local_path, relative_name, source_files
+from app.pipeline.steps.transfer import Transfer, Unpacking, local_path, relative_name, source_files, unpack
+from app.pipeline.workers import ThreadWorkers
+from tests import mosaic
 from tests.fakes import MemoryBatches
 
 OVERSCAN_ADU = 300
@@ -80,8 +87,8 @@ def findings() -> Findings:
     return Findings("test", 1)
 
 
-def take_in(batches: MemoryBatches, batch: FileBatch, findings: Findings) -> None:
-    context = Context(batches, batch, Settings(), lambda _: None, CancelToken())
+def take_in(batches: MemoryBatches, batch: FileBatch, findings: Findings, settings: Settings | None = None) -> None:
+    context = Context(batches, batch, settings or Settings(), lambda _: None, CancelToken())
     Transfer().run(context, findings)
     Ingest().run(context, findings)
 
@@ -102,6 +109,189 @@ def test_the_same_frame_in_every_form(
         frame = reader.whole()
     assert np.array_equal(frame, np.repeat(np.arange(10.0, 60.0)[:, None], 40, axis=1))
     assert findings.problems == []
+
+
+def gzipped_mosaic(path: Path, counts: np.ndarray[Any, Any], cards: dict[str, Any], dtype: str) -> None:
+    mosaic.write_extensions(path.with_suffix(""), counts, cards, dtype)
+    path.write_bytes(gzip.compress(path.with_suffix("").read_bytes()))
+    path.with_suffix("").unlink()
+
+
+@pytest.mark.parametrize("dtype", ["u2", "i4", "f4"])
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("a.fits", mosaic.write_one_image),
+        ("a.fits", mosaic.write_extensions),
+        ("a.fits.gz", gzipped_mosaic),
+        ("a.fits.fz", mosaic.write_tiled_extensions),
+    ],
+)
+def test_sixteen_amplifiers_in_every_form_are_one_frame(
+    batches: MemoryBatches, batch: FileBatch, findings: Findings, name: str, write: Callable[..., None], dtype: str
+) -> None:
+    write(Path(batch.source) / name, mosaic.truth(), {"IMAGETYP": "BIAS", "INSTRUME": "big"}, dtype)
+    take_in(batches, batch, findings)
+    (exposure,) = batches.exposures(batch.key)
+    assert exposure.facts.readout_mode == "16 amplifier(s), 16 overscan(s), trimmed to 96x20"
+    assert exposure.facts.instrument == "big"
+    if write is not mosaic.write_one_image:
+        assert (exposure.facts.rows, exposure.facts.columns) == mosaic.SHAPE
+    with open_exposure(exposure, Settings()) as reader:
+        assert np.array_equal(reader.whole(), mosaic.truth())
+    assert findings.problems == []
+
+
+def test_cube_of_one_plane_is_a_frame(batches: MemoryBatches, batch: FileBatch, findings: Findings) -> None:
+    counts = np.arange(12, dtype=np.uint16).reshape(1, 3, 4)
+    for name, hdu in [("a.fits", fits.ImageHDU(counts)), ("b.fits.fz", fits.CompImageHDU(counts + np.uint16(1)))]:
+        primary = fits.PrimaryHDU(header=fits.Header({"IMAGETYP": "BIAS"}))
+        fits.HDUList([primary, hdu]).writeto(Path(batch.source) / name)
+    take_in(batches, batch, findings)
+    for exposure, added in zip(batches.exposures(batch.key), (0, 1), strict=True):
+        with open_exposure(exposure) as reader:
+            assert np.array_equal(reader.whole(), counts[0] + added)
+
+
+def two_images(path: Path, **second: Any) -> None:
+    images = [fits.ImageHDU(np.full((8, 4), level, np.uint16)) for level in (300, 301)]
+    images[1].header.update(second)
+    fits.HDUList([fits.PrimaryHDU(header=fits.Header({"IMAGETYP": "BIAS"})), *images]).writeto(path)
+
+
+@pytest.mark.logs_warnings
+@pytest.mark.parametrize("pack", [False, True])
+def test_images_that_are_no_amplifiers_are_left_out_by_name(
+    batches: MemoryBatches, batch: FileBatch, findings: Findings, pack: bool
+) -> None:
+    plain(Path(batch.source) / "good.fits", counts_of("i2"))
+    two_images(Path(batch.source) / "several.fits", EXTNAME="MASK")
+    if pack:
+        with fits.open(Path(batch.source) / "several.fits") as hdus:
+            packed = [fits.CompImageHDU(hdu.data, hdu.header) for hdu in hdus[1:]]
+            fits.HDUList([hdus[0], *packed]).writeto(Path(batch.source) / "several.fits.fz")
+        (Path(batch.source) / "several.fits").unlink()
+    take_in(batches, batch, findings)
+    (left_out,) = batches.left_out(batch.key)
+    assert left_out.file.startswith("several.fits")
+    assert "holds several images" in left_out.reason
+    assert [exposure.file for exposure in batches.exposures(batch.key)] == ["good.fits"]
+
+
+def test_settings_place_amplifiers_that_the_header_does_not(
+    batches: MemoryBatches, batch: FileBatch, findings: Findings
+) -> None:
+    two_images(Path(batch.source) / "a.fits", INSTRUME="x")
+    with fits.open(Path(batch.source) / "a.fits", mode="update") as hdus:
+        hdus[0].header["INSTRUME"] = "x"
+    camera = Camera(
+        instrument="x",
+        amplifiers=tuple(
+            AmplifierSections(extension=number, data="[1:4,1:8]", place=place)
+            for number, place in ((1, "[1:4,1:8]"), (2, "[5:8,1:8]"))
+        ),
+        dead_amplifiers=(1,),
+    )
+    settings = Settings(cameras=(camera,))
+    take_in(batches, batch, findings, settings)
+    (exposure,) = batches.exposures(batch.key)
+    with open_exposure(exposure, settings) as reader:
+        assert np.array_equal(reader.whole(), [[np.nan] * 4 + [301.0] * 4] * 8, equal_nan=True)
+    with pytest.raises(FrameError, match="image 1 has no DETSEC"):
+        open_exposure(exposure, Settings())
+    other = Settings(cameras=(camera.model_copy(update={"dead_amplifiers": ()}),))
+    with pytest.raises(FrameError, match=r"a\.fits is read out in another way than when it was taken in"):
+        open_exposure(exposure, other)
+
+
+def test_tiles_of_any_shape_and_blank_values_are_unpacked(tmp_path: Path) -> None:
+    counts = np.random.default_rng(1).integers(0, 60000, (70, 30)).astype(np.uint16)
+    blank = fits.Header({"BLANK": -1})
+    images = [
+        fits.CompImageHDU(counts, tile_shape=(16, 30)),
+        fits.CompImageHDU(counts, tile_shape=(70, 30)),
+        fits.CompImageHDU((counts // 2).astype(np.int16), blank),
+        fits.CompImageHDU(counts.astype(np.float32), quantize_level=16.0),
+        fits.ImageHDU(counts),
+    ]
+    fits.HDUList([fits.PrimaryHDU(header=fits.Header({"OBSERVER": "x"})), *images]).writeto(tmp_path / "a.fits.fz")
+    funpack(tmp_path / "a.fits.fz", tmp_path / "a.fits", lambda: None)
+    with fits.open(tmp_path / "a.fits.fz") as packed, fits.open(tmp_path / "a.fits") as plain_hdus:
+        assert plain_hdus[0].header["OBSERVER"] == "x"
+        assert [type(hdu) for hdu in plain_hdus] == [fits.PrimaryHDU, *[fits.ImageHDU] * 5]
+        for one, other in zip(packed[1:], plain_hdus[1:], strict=True):
+            assert np.array_equal(one.data, other.data, equal_nan=True)
+        assert plain_hdus[3].header["BLANK"] == -1
+        assert not [name for hdu in plain_hdus for name in hdu.header if name.startswith(("Z", "T"))]
+
+
+def test_unpacking_can_be_stopped_and_leaves_nothing(batch: FileBatch, findings: Findings) -> None:
+    def stop() -> None:
+        raise Cancelled
+
+    for name, write in (("a.fits.gz", gzipped), ("a.fits.fz", tiled)):
+        write(Path(batch.source) / name, counts_of("i2"))
+        with pytest.raises(Cancelled):
+            unpack(Unpacking(batch, Path(batch.source) / name), stop)
+    assert [file for file in batch.folder.rglob("*") if file.is_file()] == []
+
+
+@pytest.mark.logs_warnings
+def test_frame_that_grows_while_it_is_taken_in_is_left_out(
+    batches: MemoryBatches, batch: FileBatch, findings: Findings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a camera's program that appends to its file while we read the header."""
+    plain(Path(batch.source) / "good.fits", counts_of("i2"))
+    growing = Path(batch.source) / "growing.fits"
+    plain(growing, counts_of("i2"))
+
+    def read(path: Path) -> fits.Header:
+        if path == growing:
+            os.truncate(path, path.stat().st_size + 2880)
+        return read_header(path)
+
+    monkeypatch.setattr("app.pipeline.steps.ingest.read_header", read)
+    take_in(batches, batch, findings)
+    (left_out,) = batches.left_out(batch.key)
+    assert left_out.file == "growing.fits"
+    assert "growing.fits changed while it was" in left_out.reason
+
+
+def test_two_batches_take_in_the_same_files_at_the_same_time(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for number in range(2):
+        mosaic.write_tiled_extensions(raw / f"{number}.fits.fz", mosaic.truth(number), {"IMAGETYP": "BIAS"})
+
+    def take(name: str) -> list[str]:
+        batches, findings = MemoryBatches(), Findings("test", 1)
+        batch = batches.open_batch(str(raw), tmp_path / name)
+        take_in(batches, batch, findings)
+        assert findings.problems == []
+        return [exposure.checksum for exposure in batches.exposures(batch.key)]
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(take, ("one", "other"))
+    assert one == other
+    assert len(one) == 2
+
+
+def test_no_secret_goes_to_other_machines(batch: FileBatch, batches: MemoryBatches) -> None:
+    plain(Path(batch.source) / "a.fits", counts_of("i2"))
+    jobs: list[Any] = []
+
+    class Watched(ThreadWorkers):
+        def each(self, task: Any, given: Any, check: Any) -> Any:
+            taken = list(given)
+            jobs.extend(taken)
+            return super().each(task, taken, check)
+
+    settings = Settings(mail=Mail(password=SecretStr("swordfish")), cameras=(Camera(instrument="x"),))
+    context = Context(batches, batch, settings, lambda _: None, CancelToken(), workers=Watched(1))
+    Ingest().run(context, Findings("test", 1))
+    assert b"swordfish" in pickle.dumps(settings)
+    assert b"swordfish" not in pickle.dumps(jobs)
+    assert jobs[0].settings.cameras == settings.cameras
 
 
 def lying(**cards: Any) -> Write:

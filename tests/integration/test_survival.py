@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
+import os
 import shutil
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
+import numpy as np
 import pytest
 from astropy.io import fits
 from filelock import FileLock
 
+from app.model.batch import FileBatch, Status
+from app.model.clock import Clock, SystemClock
+from app.model.settings import Processing, Settings
 from app.pipeline.events import Event, Progress, StepStarted, from_line
+from app.pipeline.run_batch import run_batch
+from app.pipeline.step import CancelToken
 from app.store.batches import Batches
 from app.store.engine import open_database
 from tests.builders import small_night
@@ -137,9 +149,10 @@ def test_ctrl_c_cancels_in_order_and_keeps_what_is_done(home: Home, night: Path,
         if "flat-dark correction" in line:
             process.send_signal(signal.SIGINT)
             break
-    out, _ = process.communicate(timeout=60)
+    out, said = process.communicate(timeout=60)
     report = json.loads(out)
     assert (process.returncode, report["status"]) == (1, "cancelled")
+    assert 0 < said.index("the batch stops") < said.index("batch cancelled")  # the child heard it, then ended
     assert len(of_kind(report, "bias_master")) == 1
 
 
@@ -218,3 +231,209 @@ def test_products_never_lie_among_the_raw_frames(home: Home, tmp_path: Path) -> 
     report = home.json("process", str(raw), "--into", str(tmp_path), code=1)
     assert "among the raw frames" in report["problems"][0]["message"]
     assert {file.name: file.read_bytes() for file in raw.iterdir()} == before
+
+
+#: Random moments of each kind; 20 take some minutes: SURVIVAL_POINTS=20 pytest tests/integration/test_survival.py.
+POINTS = int(os.environ.get("SURVIVAL_POINTS", "2"))
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.integration.test_survival", "app.pipeline.recipe"])
+
+
+@dataclass(frozen=True)
+class Moment:
+    """So many events after the beginning of a run, and a little later."""
+
+    event: int
+    delay_s: float
+
+    def waiter(self, act: Callable[[], None]) -> Callable[[Event], None]:
+        """A report that acts at this moment."""
+        left = iter(range(self.event, -1, -1))
+
+        def report(event: Event) -> None:
+            if next(left, None) == 0:
+                timer = Timer(self.delay_s, act)
+                timer.daemon = True
+                timer.start()
+
+        return report
+
+
+def moments(seed: int, events: int) -> list[Moment]:
+    """Spread over a run of so many events."""
+    rng = np.random.default_rng(seed)
+    return [Moment(int(rng.integers(events - 1)), float(rng.uniform(0.0, 0.02))) for _ in range(POINTS)]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A database and a repository, and batches run on them without the program around."""
+
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{self.folder / 'bench.sqlite'}"
+
+    @property
+    def digests(self) -> dict[str, str]:
+        files = (self.folder / "products").rglob("*.fits")
+        return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+    @contextmanager
+    def opened(self, night: Path, clock: Clock | None = None) -> Iterator[tuple[Batches, FileBatch]]:
+        database = open_database(self.url, clock or SystemClock())
+        try:
+            batches = Batches(database)
+            yield batches, batches.open_batch(str(night), self.folder / "products")
+        finally:
+            database.close()
+
+    def run(
+        self,
+        night: Path,
+        threads: int = 0,
+        report: Callable[[Event], None] = lambda event: None,
+        cancel: CancelToken | None = None,
+        clock: Clock | None = None,
+    ) -> Status:
+        settings = Settings(processor=Processing(threads=threads))
+        with self.opened(night, clock) as (batches, batch):
+            return run_batch(batches, batch, settings, report, cancel or CancelToken(), clock)
+
+    def run_until(self, night: Path, moment: Moment) -> None:
+        """In a child: killed in the middle."""
+        self.run(night, report=moment.waiter(lambda: os.kill(os.getpid(), signal.SIGKILL)))
+
+    def assert_whole(self, night: Path, expected: dict[str, str], moment: str) -> None:
+        """After a resume nothing is lost, doubled, half-written or different."""
+        assert self.run(night) is Status.DONE_WITH_PROBLEMS, moment
+        assert self.digests == expected, moment
+        assert not [file for file in self.folder.rglob("*") if file.name.endswith(".part")], moment
+        with sqlite3.connect(self.folder / "bench.sqlite") as connection:
+            recipes = connection.execute("SELECT count(*), count(DISTINCT recipe) FROM combination").fetchone()
+            running = connection.execute("SELECT count(*) FROM step_run WHERE status = 'running'").fetchone()
+        assert (recipes, running) == ((len(expected), len(expected)), (0,)), moment
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a run came to that nobody disturbed, and how many events it told."""
+
+    digests: dict[str, str]
+    events: int
+    empty: Path
+
+    def bench(self, folder: Path) -> Bench:
+        folder.mkdir()
+        shutil.copy(self.empty, folder / "bench.sqlite")
+        return Bench(folder)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(night: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    bench = Bench(tmp_path_factory.mktemp("undisturbed"))
+    open_database(bench.url).close()
+    empty = shutil.copy(bench.folder / "bench.sqlite", bench.folder / "empty.sqlite")
+    events: list[Event] = []
+    bench.run(night, threads=2, report=events.append)
+    return Undisturbed(bench.digests, len(events), empty)
+
+
+@pytest.mark.logs_warnings
+def test_kill_9_at_random_moments_and_resume_give_the_same_products(
+    night: Path, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    codes = []
+    for number, moment in enumerate(moments(5, undisturbed.events)):
+        bench = undisturbed.bench(tmp_path / str(number))
+        process = PROCESSES.Process(target=bench.run_until, args=(night, moment))
+        process.start()
+        process.join()
+        codes.append(process.exitcode)
+        bench.assert_whole(night, undisturbed.digests, f"killed at {moment}")
+    assert codes.count(-signal.SIGKILL) > 0.8 * POINTS  # one that had ended just before may be among them
+
+
+@pytest.mark.logs_warnings
+def test_cancel_at_random_moments_and_resume_give_the_same_products(
+    night: Path, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    ends = []
+    for number, moment in enumerate(moments(6, undisturbed.events)):
+        bench = undisturbed.bench(tmp_path / str(number))
+        token = CancelToken()
+        ends.append(bench.run(night, report=moment.waiter(token.cancel), cancel=token))
+        bench.assert_whole(night, undisturbed.digests, f"cancelled at {moment}")
+    assert ends.count(Status.CANCELLED) > 0.8 * POINTS
+
+
+@pytest.mark.logs_warnings
+@pytest.mark.parametrize("threads", [1, 5])
+def test_products_do_not_depend_on_the_number_of_threads(
+    night: Path, undisturbed: Undisturbed, tmp_path: Path, threads: int
+) -> None:
+    bench = undisturbed.bench(tmp_path / "bench")
+    bench.run(night, threads=threads)
+    assert bench.digests == undisturbed.digests
+
+
+@pytest.mark.logs_warnings
+def test_two_batches_with_the_same_files_at_the_same_time_do_not_meet(
+    night: Path, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    bench = undisturbed.bench(tmp_path / "bench")
+    folders = [shutil.copytree(night, tmp_path / name / "night") for name in ("one", "other")]
+    processes = [PROCESSES.Process(target=bench.run, args=(folder,)) for folder in folders]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    for folder in folders:
+        with bench.opened(folder) as (_, batch):
+            made = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in batch.folder.rglob("*.fits")}
+        assert made == undisturbed.digests
+
+
+class Backwards:
+    """A clock that is set back by an hour at every look."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    def utc(self) -> datetime:
+        self._looks += 1
+        return datetime(2026, 3, 15, tzinfo=UTC) - self._looks * timedelta(hours=1)
+
+    def monotonic(self) -> float:
+        self._looks += 1
+        return 1e6 - self._looks * 3600.0
+
+
+@pytest.mark.logs_warnings
+def test_a_clock_that_goes_backwards_changes_nothing(night: Path, undisturbed: Undisturbed, tmp_path: Path) -> None:
+    bench = undisturbed.bench(tmp_path / "bench")
+    token = CancelToken()
+    token.cancel()
+    assert bench.run(night, cancel=token) is Status.CANCELLED
+    assert bench.run(night, clock=Backwards()) is Status.DONE_WITH_PROBLEMS
+    assert bench.digests == undisturbed.digests
+
+
+@pytest.mark.logs_warnings
+def test_a_disk_that_is_too_small_stops_the_batch_before_it_writes(
+    night: Path, undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = undisturbed.bench(tmp_path / "bench")
+    usage = type(shutil.disk_usage("/"))
+    with monkeypatch.context() as small:
+        small.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 64 * 10**6, 64 * 10**6))
+        assert bench.run(night) is Status.FAILED
+        assert bench.digests == {}
+        with bench.opened(night) as (batches, batch):
+            stopped = batches.steps(batch.key)[-1]
+    assert stopped.name == "bias stacks"
+    assert "0.06 GB free, the products still to be written need 0.07 GB" in (stopped.error or "")
+    assert bench.run(night) is Status.DONE_WITH_PROBLEMS
+    assert bench.digests == undisturbed.digests

@@ -1,6 +1,6 @@
 """Frames are brought onto each other by their stars, never by the camera's own marks."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from itertools import pairwise
 
@@ -80,6 +80,34 @@ def test_any_turn_and_shift_is_found(angle_deg, shift, scale):
     assert abs((found.rotation_deg - angle_deg + 180.0) % 360.0 - 180.0) < 0.05
     assert found.rms_px < 0.3
     assert found.smooth_px == 1.0
+
+
+@pytest.mark.parametrize("angle_deg", [0.1, 180.0])
+def test_bright_stars_align_within_a_twentieth_of_a_pixel(angle_deg):
+    matrix = mapping(angle_deg, (12.37, -8.61))
+    places, fluxes = sky(400)
+    found = register(frame(places, 8.0 * fluxes, matrix, seed=6), frame(places, 8.0 * fluxes))
+    assert found.matched >= 60
+    assert laid(found.matrix, CORNERS) == pytest.approx(laid(matrix, CORNERS), abs=0.05)
+
+
+def test_bright_sources_that_only_one_frame_has_do_not_hide_the_sky():
+    places, fluxes = sky(500)
+    matrix = mapping(179.5, (30.2, -11.7))
+    reference, moving = detect(frame(places, fluxes)), detect(frame(places, fluxes, matrix, seed=6))
+    junk = np.random.default_rng(3).uniform((0.0, 0.0), SHAPE[::-1], (30, 2))
+    marred = {
+        name: np.concatenate([junk[:, i] if name in "xy" else getattr(moving, name)[:30], getattr(moving, name)])
+        for i, name in enumerate(field.name for field in fields(moving)[:9])
+    }
+    found = register_sources(replace(moving, **marred), reference)
+    assert laid(found.matrix, CORNERS) == pytest.approx(laid(matrix, CORNERS), abs=0.3)
+
+
+def test_no_star_is_matched_twice():
+    stars = detect(frame(*sky(300)))
+    double = stars.take(np.repeat(np.arange(len(stars)), 2))
+    assert register_sources(double, stars).matched == len(stars)
 
 
 def test_a_frame_lies_on_itself():

@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import gc
 import gzip
+import hashlib
 import itertools
 import os
-from collections.abc import Iterator
+import pickle
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from app.frames.fits_io import FrameReader, bands, checksum
+from app.frames.fits_io import FrameReader, bands, checksum, examine, examine_raw
 from app.frames.product_file import output_error, replace_header, write_product
 from app.frames.readout import Amplifier, Readout, Section, readout_of
-from app.model.errors import FrameError, OutputError
+from app.model.errors import Cancelled, FrameError, OutputError
+from app.model.settings import Camera
+from tests import mosaic
 
 
 def written(path: Path, counts: np.ndarray[Any, Any], **cards: Any) -> Path:
@@ -136,17 +141,21 @@ def test_places_on_the_detector_that_lie_are_refused(lie: dict[str, str], senten
         readout_of(fits.Header(list((SIDE_BY_SIDE | lie).items())), 8, 8)
 
 
-class Counting(FrameReader):
-    """A reader that counts the rows which it takes from the disk."""
+@pytest.fixture
+def bytes_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Sizes of what readers take from the disk."""
+    sizes: list[int] = []
+    preadv = os.preadv
 
-    rows_read = 0
+    def counted(handle: int, buffers: list[memoryview], at: int) -> int:
+        sizes.append(preadv(handle, buffers, at))
+        return sizes[-1]
 
-    def _raw(self, first_row: int, last_row: int) -> np.ndarray[Any, Any]:
-        self.rows_read += last_row - first_row
-        return super()._raw(first_row, last_row)
+    monkeypatch.setattr(os, "preadv", counted)
+    return sizes
 
 
-def test_rows_that_amplifiers_share_are_read_once(tmp_path: Path) -> None:
+def test_rows_that_amplifiers_share_are_read_once(tmp_path: Path, bytes_read: list[int]) -> None:
     amplifiers = []
     for n in range(16):
         row, column = 50 * (n // 8), n % 8
@@ -155,10 +164,178 @@ def test_rows_that_amplifiers_share_are_read_once(tmp_path: Path) -> None:
         amplifiers.append(Amplifier(data, overscan, Section(row, row + 50, 8 * column, 8 * column + 8)))
     counts = np.tile(np.repeat(np.array([[350, 300]], np.uint16), [8, 2], axis=1), (100, 8))
     path = written(tmp_path / "frame.fits", counts)
-    with Counting(path, Readout(100, 64, tuple(amplifiers))) as reader:
-        assert reader.rows_read == 100
+    with FrameReader(path, Readout(100, 64, tuple(amplifiers))) as reader:
+        assert sum(bytes_read) == counts.nbytes
         assert np.array_equal(reader.whole(), np.full((100, 64), 50.0))
-        assert reader.rows_read == 200
+        assert sum(bytes_read) == 2 * counts.nbytes
+
+
+@pytest.fixture(params=[mosaic.write_one_image, mosaic.write_extensions], ids=["one image", "extensions"])
+def sixteen(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A frame of sixteen amplifiers, half of them mirrored along either axis."""
+    path = tmp_path / "sixteen.fits"
+    request.param(path, mosaic.truth(), {"IMAGETYP": "BIAS"})
+    return path
+
+
+def test_mirrored_amplifiers_are_put_where_they_belong(sixteen: Path) -> None:
+    source = examine_raw(sixteen, pedestal_adu=7.0)
+    assert source.levels_adu == tuple(mosaic.LEVELS)
+    with FrameReader(source) as reader:
+        assert (reader.rows, reader.columns) == mosaic.SHAPE
+        assert reader.encoding.dtype == np.float32
+        assert np.array_equal(reader.whole(), mosaic.truth() + 7.0)
+
+
+@pytest.mark.parametrize("dtype", ["i4", "f4", "f8"])
+def test_amplifiers_of_every_type_are_put_together(tmp_path: Path, dtype: str) -> None:
+    mosaic.write_extensions(tmp_path / "a.fits", mosaic.truth(), {}, dtype)
+    with FrameReader(examine_raw(tmp_path / "a.fits")) as reader:
+        assert np.array_equal(reader.whole(), mosaic.truth())
+
+
+def test_blank_pixels_of_amplifiers_and_of_overscans_are_none(tmp_path: Path) -> None:
+    mosaic.write_extensions(tmp_path / "a.fits", mosaic.truth() // 2, {}, "i2")
+    with fits.open(tmp_path / "a.fits", mode="update", do_not_scale_image_data=True) as hdus:
+        hdus[1].header["BLANK"] = -1
+        hdus[1].data[0, 0] = hdus[1].data[3, mosaic.COLUMNS] = -1
+    expected = np.where(np.arange(mosaic.SHAPE[0] * mosaic.SHAPE[1]) == 0, np.nan, (mosaic.truth() // 2).ravel())
+    with FrameReader(examine_raw(tmp_path / "a.fits")) as reader:
+        assert np.array_equal(reader.whole().ravel(), expected, equal_nan=True)
+
+
+def test_dead_amplifier_is_not_a_number(sixteen: Path) -> None:
+    with FrameReader(examine_raw(sixteen, Camera(instrument="x", dead_amplifiers=(3,)))) as reader:
+        frame = reader.whole()
+    assert np.isnan(frame[mosaic.place(2)]).all()
+    assert np.isnan(frame).sum() == mosaic.ROWS * mosaic.COLUMNS
+
+
+def test_crosstalk_that_was_put_in_is_taken_out(tmp_path: Path) -> None:
+    """Every amplifier hears the others at the same moment of the readout; a dead one is not believed."""
+    rng = np.random.default_rng(3)
+    heard = rng.uniform(1e-4, 1e-2, (mosaic.AMPLIFIERS, mosaic.AMPLIFIERS))
+    np.fill_diagonal(heard, 0.0)
+    heard[:, 2] = 0.0
+    clean = mosaic.truth()
+    raw = np.stack([mosaic.turned(n, clean[mosaic.place(n)]) for n in range(mosaic.AMPLIFIERS)]).astype(float)
+    # What a victim hears is what was read of its sources, their own crosstalk included: one pass takes it off exactly.
+    stored = np.linalg.solve(np.eye(mosaic.AMPLIFIERS) - heard, raw.reshape(mosaic.AMPLIFIERS, -1)).reshape(raw.shape)
+    mixed = np.empty(mosaic.SHAPE)
+    for n in range(mosaic.AMPLIFIERS):
+        mixed[mosaic.place(n)] = mosaic.turned(n, stored[n])
+    mosaic.write_one_image(tmp_path / "a.fits", mixed, {}, "f4")
+    heard[:, 2] = 0.5
+    heard[2, 2] = 0.0
+    matrix = tuple(tuple(float(part) for part in row) for row in heard)
+    camera = Camera(instrument="x", crosstalk=matrix, dead_amplifiers=(3,))
+    with FrameReader(examine_raw(tmp_path / "a.fits", camera)) as reader:
+        frame = reader.whole()
+    frame[mosaic.place(2)] = clean[mosaic.place(2)]
+    assert np.abs(frame - clean).max() < 0.02
+    assert np.abs(mixed - clean).max() > 100.0
+
+
+@pytest.mark.parametrize("camera", [None, Camera(instrument="x", crosstalk=((0.001,) * 16,) * 16)])
+def test_bits_do_not_depend_on_the_cut_or_the_threads(sixteen: Path, camera: Camera | None) -> None:
+    source = examine_raw(sixteen, camera, 0.1)
+    with FrameReader(source) as reader:
+        whole = reader.whole()
+        cuts = [(low, low + height) for height in (1, 3, 20) for low in range(21 - height)]
+
+        def read(cut: tuple[int, int]) -> bytes:
+            out = np.empty((cut[1] - cut[0], reader.columns), np.float32)
+            reader.read_encoded(*cut, out)
+            return out.tobytes()
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(read, cuts)) == [whole[low:high].tobytes() for low, high in cuts]
+
+
+def test_rows_are_put_together_a_piece_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mosaic.write_extensions(tmp_path / "a.fits", mosaic.truth(), {})
+    monkeypatch.setattr("app.frames.fits_io._PIECE_BYTES", 3 * 16 * 16 * 2)
+    with FrameReader(examine_raw(tmp_path / "a.fits")) as reader:
+        assert np.array_equal(reader.whole(), mosaic.truth())
+
+
+def test_examined_frame_goes_to_another_process_and_opens_without_a_look(
+    sixteen: Path, bytes_read: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = pickle.loads(pickle.dumps(examine_raw(sixteen)))
+    bytes_read.clear()
+    monkeypatch.setattr("app.frames.fits_io.read_images", lambda path: pytest.fail("the header is read again"))
+    assert examine_raw(sixteen) == source
+    with FrameReader(source) as reader:
+        assert bytes_read == []
+        assert np.array_equal(reader.read(3, 4), mosaic.truth()[3:4])
+
+
+def test_examined_frame_that_changed_is_examined_anew(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.fits", np.zeros((4, 4), np.uint16))
+    assert examine(path).rows == 4
+    path.unlink()
+    written(path, np.zeros((2000, 4), np.uint16))
+    assert examine(path).rows == 2000
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda path: os.truncate(path, 5764), r"a\.fits changed while it was processed, from 5760 to 5764"),
+        (lambda path: os.truncate(path, 3000), r"a\.fits changed while it was processed, from 5760 to 3000"),
+        (lambda path: os.utime(path, ns=(1, 1)), r"a\.fits changed while it was processed"),
+        (Path.unlink, r"a\.fits cannot be read \(No such file"),
+    ],
+    ids=["grew", "shrank", "was written over", "vanished"],
+)
+def test_frame_that_changed_since_it_was_examined_is_refused(
+    tmp_path: Path, change: Callable[[Path], object], sentence: str
+) -> None:
+    path = written(tmp_path / "a.fits", np.zeros((4, 4), np.uint16))
+    source = examine(path)
+    change(path)
+    gc.collect()
+    with pytest.raises(FrameError, match=sentence):
+        FrameReader(source)
+    gc.collect()  # a file left open would warn here
+
+
+def test_overscan_without_a_number_is_no_level(tmp_path: Path) -> None:
+    counts = np.full((20, 30), np.nan, np.float32)
+    path = written(tmp_path / "a.fits", counts, BIASSEC="[25:30,1:20]")
+    with FrameReader(examine_raw(path)) as reader:
+        assert np.isnan(reader.whole()).all()
+
+
+@pytest.mark.parametrize("size", [1, 2, 999, 1000])
+def test_level_is_numpys_median(tmp_path: Path, size: int) -> None:
+    for seed, dtype in enumerate([np.int16, np.uint16]):
+        limits = np.iinfo(dtype)
+        pixels = np.random.default_rng(seed).integers(limits.min, limits.max, (1, size), dtype, endpoint=True)
+        path = tmp_path / f"{seed}.fits"
+        written(path, np.hstack([np.zeros((1, size + 1), dtype), pixels]), BIASSEC=f"[{size + 2}:{2 * size + 1},1:1]")
+        assert examine_raw(path).levels_adu == (float(np.median(pixels)),)
+
+
+def test_picked_rows_are_those_that_are_read(tmp_path: Path) -> None:
+    counts = np.arange(60, dtype=np.uint16).reshape(6, 10)
+    with FrameReader(written(tmp_path / "a.fits", counts)) as reader:
+        assert np.array_equal(reader.pick(np.array([5, 0, 3]), 2, 7), counts[[5, 0, 3], 2:7])
+
+
+def test_checksum_is_that_of_the_file_and_can_be_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes(3 * 2**20 + 5))
+    told: list[None] = []
+    assert checksum(path, lambda: told.append(None)) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert len(told) == 4
+
+    def stop() -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        checksum(path, stop)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +370,7 @@ def test_packed_file_with_a_plain_name_is_refused_not_read_as_pixels(tmp_path: P
 def breaks(reader: FrameReader) -> None:
     """Let the system fail every read of it, as a failing disk does: its handle becomes that of a folder."""
     folder = os.open(reader.path.parent, os.O_RDONLY)
-    os.dup2(folder, reader._file.fileno())
+    os.dup2(folder, reader._file._file.fileno())
     os.close(folder)
 
 
@@ -212,7 +389,7 @@ def test_reader_that_fails_to_open_leaves_no_file_open(tmp_path: Path) -> None:
     path = written(tmp_path / "frame.fits", np.zeros((8, 8), np.uint16))
     whole = Section(0, 8, 0, 8)
     beyond = Readout(8, 8, (Amplifier(whole, Section(0, 9999, 0, 8), whole),))
-    with pytest.raises(FrameError, match="ended while it was read"):
+    with pytest.raises(FrameError, match="was cut short while it was read"):
         FrameReader(path, beyond)
     gc.collect()  # a file left open would warn here
 

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from app.frames.headers import comment, is_frame_name, lines, read_header, require_whole, value
+from app.frames.headers import (
+    comment,
+    is_frame_name,
+    lines,
+    read_header,
+    read_headers,
+    read_images,
+    require_whole,
+    value,
+)
 from app.model.errors import FrameError
 
 
@@ -281,3 +290,28 @@ def test_sizes_that_lie_end_with_a_sentence_or_a_header(tmp_path, lie):
     for reads in (read_header, require_whole):
         with contextlib.suppress(FrameError):
             reads(path)
+
+
+def test_all_images_are_found_in_one_walk(tmp_path):
+    path = tmp_path / "a.fits"
+    primary = fits.PrimaryHDU(header=fits.Header({"OBJECT": "M57"}))
+    table = fits.BinTableHDU(np.zeros(3, [("a", "i4")]))
+    images = [fits.ImageHDU(np.full((3, 5), level, np.int16)) for level in (1, 2)]
+    fits.HDUList([primary, images[0], table, images[1]]).writeto(path)
+    found = read_images(path)
+    assert [value(image.header, "OBJECT") for image in found] == ["M57", "M57"]
+    raw = path.read_bytes()
+    assert [raw[image.data_at : image.data_at + 2] for image in found] == [b"\0\1", b"\0\2"]
+    assert [value(header, "XTENSION") for header in read_headers(path)] == [None, "IMAGE", "BINTABLE", "IMAGE"]
+    packed = tmp_path / "b.fits"
+    packed.write_bytes(gzip.compress(raw))
+    assert [image.data_at for image in read_images(packed)] == [image.data_at for image in found]
+
+
+def test_images_that_are_cut_short_or_not_there_are_said(tmp_path):
+    path = write(tmp_path / "a.fits", np.zeros((100, 100), np.int16))
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(FrameError, match=r"a\.fits is cut short: it has 9000 bytes"):
+        read_images(path)
+    with pytest.raises(FrameError, match="holds no image of two axes, only a header without data"):
+        read_images(write(tmp_path / "b.fits"))

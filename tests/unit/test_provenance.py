@@ -5,7 +5,7 @@ from __future__ import annotations
 from astropy.io.fits import Card, Header
 
 from app.frames.provenance import add_history, carried, without_wcs
-from app.frames.readout import readout_of
+from app.frames.readout import Amplifier, Readout, Section, readout_of
 
 
 def raw() -> Header:
@@ -39,6 +39,13 @@ def test_structure_and_stamps_go_the_rest_stays() -> None:
 def test_reference_pixel_moves_with_the_trimming() -> None:
     header = carried(raw(), readout_of(raw(), 20, 30))
     assert (header["CRPIX1"], header["CRPIX2"]) == (13.0, 6.0)
+
+
+def test_world_coordinates_of_a_frame_in_pieces_do_not_stay() -> None:
+    pieces = (Amplifier(Section(0, 10, 0, 5), None, Section(0, 10, 0, 5)),) * 2
+    header = carried(raw(), Readout(10, 10, pieces))
+    assert "CRPIX1" not in header
+    assert "CRPIX1" in carried(raw())
 
 
 def test_reference_pixel_that_is_no_number_stays_as_it_is() -> None:

@@ -1,12 +1,18 @@
 """Stars are found and measured as they were put in; pixels that no optics make are none."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from astropy.io import fits
 
-from app.model.errors import CalibrationError
+from app.frames.product_file import PIXELS, NewProduct, Plane
+from app.model.errors import CalibrationError, Cancelled
+from app.model.flags import Dq
+from app.pipeline import sources
 from app.pipeline.sharp import SHARP_REACH_PX, mend, sharp_pixels
-from app.pipeline.sources import detect, star_scale
+from app.pipeline.sources import Sources, detect, detect_file, star_scale
 from app.sim.sky import add_star
 
 NOISE = 5.0
@@ -237,3 +243,158 @@ def test_undersampled_stars_of_a_real_frame_survive(shared):
     # HAT-P-32 itself, as README.txt says.
     i = nearest(found, 423.0, 286.0)
     assert np.hypot(found.x[i] - 423.0, found.y[i] - 286.0) < 0.5
+
+
+def crowd(shape=(500, 620), number=250, fwhm=4.0, seed=2):
+    """A frame full of stars, with hot pixels, a bad column and a hole."""
+    rng = np.random.default_rng(seed)
+    places = rng.uniform((12.0, 12.0), (shape[1] - 12.0, shape[0] - 12.0), (number, 2))
+    image = field(places, shape, 3000.0 * rng.uniform(0.02, 1.0, number) ** -1.0, fwhm)
+    image[rng.integers(0, shape[0], 200), rng.integers(0, shape[1], 200)] += 4000.0
+    image[:, 333] = np.nan
+    image[400:430, 30:70] = np.nan
+    return image
+
+
+def saved(path, image, flags=None):
+    planes = (PIXELS, Plane("DQ", "u1"))[: 1 if flags is None else 2]
+    with NewProduct(path, fits.Header(), image.shape, planes) as product:
+        product.layout.write(0, 0, image)
+        if flags is not None:
+            product.layout.write(1, 0, flags)
+        product.finish()
+    return path
+
+
+def same(first, second):
+    return all(np.array_equal(getattr(first, field.name), getattr(second, field.name)) for field in fields(Sources))
+
+
+def go_on():
+    """Nobody cancels."""
+
+
+@pytest.fixture(params=[1, 2, 4])
+def binning(request, monkeypatch):
+    """Frames of a test are binned as if they were large."""
+    monkeypatch.setattr(sources, "_BINNED_OVER", ((0, request.param),))
+    return request.param
+
+
+def test_neither_bands_nor_threads_nor_the_file_change_a_bit(tmp_path, monkeypatch, binning):
+    image = crowd()
+    path = saved(tmp_path / "light.fits", image)
+    whole = detect(image, saturation_adu=5000.0)
+    assert len(whole) > 100
+    with ThreadPoolExecutor(2) as pool:
+
+        def find(band_bytes):
+            monkeypatch.setattr(sources, "_BAND_BYTES", band_bytes)
+            return detect_file(path, smooth_px=1.0, saturation_adu=5000.0, check=go_on)
+
+        for found in pool.map(find, (1, 30_000, 70_001, 2**30)):
+            assert same(found, whole)
+
+
+@pytest.mark.parametrize("fwhm", [3.0, 5.0])
+def test_stars_of_a_binned_frame_are_measured_on_its_own_pixels(binning, fwhm):
+    image = field(PLACES, flux=50_000.0, fwhm=fwhm)
+    image[30:34, 150] += 20_000.0
+    found = detect(image)
+    assert len(found) == found.count == len(PLACES)
+    assert found.noise_adu == pytest.approx(NOISE, rel=0.05)
+    assert found.background_adu == pytest.approx(SKY, abs=1.0)
+    for x, y in PLACES:
+        i = nearest(found, x, y)
+        assert (found.x[i], found.y[i]) == (pytest.approx(x, abs=0.02), pytest.approx(y, abs=0.02))
+        assert found.flux_adu[i] == pytest.approx(50_000.0, rel=0.03)
+        assert found.fwhm_px[i] == pytest.approx(np.sqrt(fwhm**2 + 2.354820**2 / 12.0), rel=0.03)
+
+
+def test_rings_of_a_binned_frame_are_found_once(binning):
+    places = [(3 * x, 3 * y) for x, y in PLACES]
+    image = field(places, (600, 720), flux=80_000.0, fwhm=20.0, draw=add_ring)
+    scale_px = star_scale(image)
+    assert 4.0 <= scale_px <= 9.0
+    found = detect(image, smooth_px=scale_px)
+    assert len(found) == len(places)
+    for x, y in places:
+        assert np.hypot(found.x - x, found.y - y).min() < 0.3
+
+
+def test_all_stars_are_counted_and_the_brightest_measured():
+    grid = np.arange(20.0, 380.0, 20.0)
+    places = [(x, y) for x in grid for y in grid]
+    fluxes = np.random.default_rng(1).uniform(5e3, 5e4, len(places))
+    image = field(places, (400, 400), fluxes, 3.0)
+    found = detect(image, max_sources=50)
+    assert found.count == len(places)
+    assert len(found) == 50
+    assert found.flux_adu.min() > np.sort(fluxes)[-60]
+    assert detect(image).count == len(detect(image)) == len(places)
+    assert found.take(np.arange(7)).count == 7
+
+
+def test_flags_of_a_product_are_heeded(tmp_path):
+    image = field(PLACES, flux=50_000.0)
+    flags = np.zeros(image.shape, np.uint8)
+    trails = [(30, 150), (90, 20), (150, 150)]
+    for (row, column), flag in zip(trails, (Dq.COSMIC, Dq.BAD, Dq.NO_DATA), strict=True):
+        image[row : row + 3, column : column + 3] += 5000.0
+        flags[row : row + 3, column : column + 3] = flag
+    x, y = np.rint(PLACES[0]).astype(int)
+    flags[y, x] = Dq.SATURATED
+    x, y = np.rint(PLACES[1]).astype(int)
+    flags[y - 1 : y + 1, x] = Dq.BAD
+    flags[::9, ::9] |= np.uint8(Dq.REJECTED)
+    found = detect_file(saved(tmp_path / "light.fits", image, flags), smooth_px=1.0, check=go_on)
+    assert len(found) == len(PLACES)
+    told = [bool(found.is_saturated[nearest(found, x, y)]) for x, y in PLACES]
+    assert told == [True, True, False, False, False, False]
+    # A saturated pixel keeps its light.
+    i = nearest(found, *PLACES[0])
+    assert found.flux_adu[i] == pytest.approx(50_000.0, rel=0.03)
+    assert len(detect_file(saved(tmp_path / "bare.fits", image), smooth_px=1.0, check=go_on)) == len(PLACES) + 3
+
+
+def test_a_file_chooses_its_scale(tmp_path):
+    image = field(PLACES, flux=40_000.0, fwhm=18.0, draw=add_ring)
+    found = detect_file(saved(tmp_path / "light.fits", image), check=go_on)
+    assert found.smooth_px == star_scale(image)
+    assert len(found) == len(PLACES)
+
+
+@pytest.mark.parametrize("wrong", ["bytes of numbers", "bytes of floats"])
+def test_a_wrong_byte_order_gives_many_peaks_and_bounded_work(tmp_path, wrong):
+    rng = np.random.default_rng(4)
+    counts = rng.normal(1000.0, 30.0, (1200, 1500))
+    if wrong == "bytes of numbers":
+        image = counts.astype(np.uint16).byteswap().astype(np.float32)
+    else:
+        image = counts.astype(np.float32).byteswap()
+    found = detect_file(saved(tmp_path / "light.fits", image), check=go_on)
+    assert len(found) <= sources.MEASURED_STARS
+    assert all(np.isfinite(getattr(found, field.name)).all() for field in fields(Sources))
+
+
+def test_a_search_stops_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "_BAND_BYTES", 30_000)
+    path = saved(tmp_path / "light.fits", crowd())
+    calls = []
+
+    def cancelled_at(call):
+        def check():
+            calls.append(call)
+            if len(calls) == call:
+                raise Cancelled
+
+        calls.clear()
+        return check
+
+    detect_file(path, check=cancelled_at(0))
+    often = len(calls)
+    assert often > 60
+    for call in (1, often // 2, often):
+        with pytest.raises(Cancelled):
+            detect_file(path, check=cancelled_at(call))
+        assert len(calls) == call

@@ -76,3 +76,20 @@ def test_missing_resource_is_named():
     with pytest.raises(ResourceMissing, match=r"stars/none\.npz is missing") as caught:
         resource("stars/none.npz")
     assert isinstance(caught.value, FileNotFoundError)
+
+
+def test_stars_are_also_had_by_their_place_in_the_file(all_stars):
+    catalogue = StarCatalogue.embedded()
+    chosen = np.array([[1_000_000, 5], [7, 1_871_010]])
+    stars = catalogue.stars(chosen)
+    assert np.allclose(np.radians(stars.ra_deg), all_stars[0][chosen])
+    assert np.allclose(np.radians(stars.dec_deg), all_stars[1][chosen])
+    zone = catalogue.stars(slice(*catalogue.zones[128:130]))
+    assert 38.0 <= zone.dec_deg.min() < zone.dec_deg.max() < 39.0
+
+
+def test_checksum_is_that_of_the_file(tmp_path):
+    (tmp_path / "stars.npz").write_bytes(b"abc")
+    assert StarCatalogue(tmp_path / "stars.npz").checksum.startswith("ba7816bf8f01cfea")
+    with pytest.raises(CatalogueUnreadable, match="install Cupola again"):
+        _ = StarCatalogue(tmp_path / "none.npz").checksum

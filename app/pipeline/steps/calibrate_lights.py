@@ -2,50 +2,29 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from statistics import median
 from typing import ClassVar
 
-import numpy as np
 from astropy.io import fits
-from numpy.typing import NDArray
 
-from app.frames.fits_io import FrameReader, bands
-from app.frames.headers import read_header
-from app.frames.product_file import write_product
-from app.frames.provenance import CardRow, add_cards, add_history, carried
-from app.frames.readout import readout_of
+from app.frames.headers import read_header, value
+from app.frames.provenance import add_cards, add_history, carried
+from app.frames.readout import Readout
 from app.model.batch import Combination, Exposure, ProductKind
 from app.model.frame import FrameFacts, FrameKind
-from app.model.matching import TEMPERATURE_OK_DEGC, DarkChoice, Grade, choose_dark, choose_flat, temperature_grade
-from app.pipeline.kernels.plain import calibrated
-from app.pipeline.library import find_masters
-from app.pipeline.products import Made, Names, Plan, input_cards, make, master_cards, open_exposure, software_card
+from app.model.matching import Grade, MasterChoice, temperature_grade
+from app.pipeline.calibrating import LightJob, Noise, Subtraction, calibrate_light, master_of
+from app.pipeline.library import find_masters, masters_for
+from app.pipeline.products import Making, Names, Plan, input_cards, make_each, master_cards, software_card, source_of
 from app.pipeline.step import Context, Findings, Step
-
-#: A pile-up of this many pixels at the very highest value is saturation.
-PILE_UP_PIXELS = 20
-PILE_UP_CONTRAST = 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """Which masters a light gets, and why."""
-
-    dark: DarkChoice[Combination]
-    flat: Combination | None
-    flat_reason: str
-
-    @property
-    def masters(self) -> tuple[Combination, ...]:
-        """All that are used."""
-        return tuple(master for master in (self.dark.bias, self.dark.dark, self.flat) if master is not None)
 
 
 class CalibrateLights(Step):
-    """Subtract bias and dark current from every light and divide it by its flat."""
+    """Subtract bias and dark current from every light, divide it by its flat, and flag its pixels."""
 
     name: ClassVar[str] = "flat-dark correction"
     code: ClassVar[int] = 160
@@ -56,40 +35,21 @@ class CalibrateLights(Step):
         names = Names("calibrated")
         warnings: dict[str, list[str]] = {}
 
-        def calibrate(light: Exposure) -> None:
-            choice = _choose(context, light.facts)
-            for sentence in _doubts(context, light.facts, choice):
-                warnings.setdefault(sentence, []).append(light.file)
-            _calibrate(context, light, choice, names)
+        def prepare(light: Exposure) -> Making[LightJob]:
+            choice = masters_for(context, light.facts)
+            noise, sentence = _noise(context, light, choice)
+            for doubt in (*_doubts(context, light.facts, choice), *sentence):
+                warnings.setdefault(doubt, []).append(light.file)
+            return _making(context, light, choice, noise, names)
 
         lights = context.store.exposures(context.batch.key, FrameKind.LIGHT)
-        self.for_each(lights, calibrate, lambda light: light.file, context, findings)
+        make_each(self, context, findings, lights, prepare, lambda light: light.file)
         for sentence, files in warnings.items():
             others = f" and {len(files) - 1} more" if len(files) > 1 else ""
             findings.warn(f"{files[0]}{others}", sentence)
 
 
-def _choose(context: Context, facts: FrameFacts) -> _Choice:
-    """What is still to be done to a frame, with the masters that fit it."""
-    biases = find_masters(context, ProductKind.BIAS_MASTER, facts)
-    darks = find_masters(context, ProductKind.DARK_MASTER, facts)
-    flats = find_masters(context, ProductKind.FLAT_MASTER, facts)
-    may_scale = context.settings.camera(facts.instrument).scale_dark
-    if "dark" in facts.calibrated_for:
-        dark: DarkChoice[Combination] = DarkChoice(None, None, 1.0, "its dark was subtracted by the camera's software")
-    elif "bias" in facts.calibrated_for:
-        dark = DarkChoice(None, None, 1.0, "its bias was subtracted by the camera's software, its dark current stays")
-    else:
-        dark = choose_dark(facts, biases, darks, may_scale=may_scale)
-    flat, reason = choose_flat(facts, flats)
-    if "flat" in facts.calibrated_for:
-        flat, reason = None, "it was divided by a flat by the camera's software"
-    elif flat is not None and dark.bias is None and dark.dark is None and not facts.calibrated_for:
-        flat, reason = None, "a flat cannot be applied while the bias is in the frame"
-    return _Choice(dark, flat, reason)
-
-
-def _doubts(context: Context, facts: FrameFacts, choice: _Choice) -> Iterator[str]:
+def _doubts(context: Context, facts: FrameFacts, choice: MasterChoice[Combination]) -> Iterator[str]:
     """What an operator should know of a choice; nothing when all is as it should be."""
     if choice.dark.dark is None and "dark" not in facts.calibrated_for:
         seconds = "its exposure time" if facts.exposure_s is None else f"{facts.exposure_s:g} s"
@@ -97,23 +57,57 @@ def _doubts(context: Context, facts: FrameFacts, choice: _Choice) -> Iterator[st
     if choice.flat is None and "flat" not in facts.calibrated_for:
         is_raw = choice.dark.formula == "nothing" and not facts.calibrated_for
         yield f"{choice.flat_reason}: take {'darks or bias' if is_raw else 'flats of this filter'}"
+    rules = context.settings.matching
     for master in choice.masters:
-        grade, difference = temperature_grade(master.facts, facts)
+        grade, difference = temperature_grade(master.facts, facts, rules)
         if grade is not Grade.OK and difference is not None:
             yield (
-                f"{master.path.name} is {difference:.1f} degC from the light, {TEMPERATURE_OK_DEGC:g} degC is good: "
-                "match the temperatures"
+                f"{master.path.name} is {difference:.1f} degC from the light, {rules.temperature_ok_degc:g} degC is "
+                "good: match the temperatures"
             )
         if master.batch != context.batch.key:
             night = f"{master.facts.started_at:%Y-%m-%d}" if master.facts.started_at else "an unknown night"
             yield f"{master.path.name} is of another batch, taken {night}: take masters of this night"
 
 
-def _calibrate(context: Context, light: Exposure, choice: _Choice, names: Names) -> None:
+def _noise(
+    context: Context, light: Exposure, choice: MasterChoice[Combination]
+) -> tuple[Noise | None, tuple[str, ...]]:
+    """What the uncertainty of a light is computed from, where it is wanted; or why it is not known."""
+    if not context.settings.calibration.uncertainty:
+        return None, ()
+    if choice.dark.formula == "nothing" and not light.facts.calibrated_for:
+        return None, ("its uncertainty is not known while the bias is in it: take darks or bias",)
+    camera = context.settings.camera(light.facts.instrument)
+    biases = find_masters(context, ProductKind.BIAS_MASTER, light.facts)
+    gain = camera.gain_e_per_adu or light.facts.gain_e_per_adu or _measured(choice.flat, "EGAINM", "GAIN")
+    noise_adu = _measured(biases[0], "RDNADU", "RDNADU") if biases else None
+    noise_e = camera.read_noise_e or _read_noise_e(light) or (noise_adu and gain and noise_adu * gain)
+    if gain and noise_e:
+        return Noise(gain, noise_e), ()
+    lacking, name = ("read noise", "read_noise_e") if gain else ("gain", "gain_e_per_adu")
+    return None, (f"its uncertainty is not known without the camera's {lacking}: set {name} of the camera",)
+
+
+def _read_noise_e(light: Exposure) -> float | None:
+    """As the header says, electrons."""
+    written = value(read_header(light.path), "RDNOISE", "READNOIS")
+    return float(written) if isinstance(written, int | float) and 0.0 < written < math.inf else None
+
+
+def _measured(master: Combination | None, name: str, numbered: str) -> float | None:
+    """What a master says of the camera; of several amplifiers the median (see `amplifier_cards`)."""
+    qc = master.qc if master else {}
+    each = [float(number) for key, number in qc.items() if re.fullmatch(rf"{numbered}\d+", key)]
+    return float(qc[name]) if name in qc else (median(each) if each else None)
+
+
+def _making(
+    context: Context, light: Exposure, choice: MasterChoice[Combination], noise: Noise | None, names: Names
+) -> Making[LightJob]:
     is_calibrated = bool(choice.masters or light.facts.calibrated_for)
     kind = ProductKind.CALIBRATED_LIGHT if is_calibrated else ProductKind.UNCALIBRATED_LIGHT
-    stem = PurePosixPath(light.file)
-    path = names.path(_without_suffixes(stem), kind.removesuffix("_light"))
+    path = names.path(_without_suffixes(PurePosixPath(light.file)), kind.removesuffix("_light"))
     floor = context.settings.calibration.flat_floor
     parameters = {
         "subtracted": choice.dark.formula,
@@ -123,68 +117,34 @@ def _calibrate(context: Context, light: Exposure, choice: _Choice, names: Names)
         "flat_floor": floor,
         "saturation_adu": light.facts.saturation_adu,
     }
+    if noise is not None:
+        parameters |= {"gain_e_per_adu": noise.gain_e_per_adu, "read_noise_e": noise.read_noise_e}
     plan = Plan(kind, path, light.facts, (light,), choice.masters, parameters)
 
-    def write(target: Path) -> Made:
-        with ExitStack() as stack:
-            raw = stack.enter_context(open_exposure(light))
-            bias, dark, flat = (
-                stack.enter_context(FrameReader(master.file)) if master else None
-                for master in (choice.dark.bias, choice.dark.dark, choice.flat)
-            )
-            saturation = saturation_of(raw, light.facts)
-            header = _header(light, choice, kind, saturation)
+    def job(target: Path) -> LightJob:
+        raw = source_of(light, context.settings)
+        level = light.facts.saturation_adu
+        subtracted = choice.dark.bias or choice.dark.dark
+        return LightJob(
+            raw,
+            target,
+            _header(light, choice, kind, raw.readout),
+            Subtraction.of(choice.dark),
+            master_of(choice.flat) if choice.flat else None,
+            floor,
+            None if level is None else level + raw.shift_adu,
+            float(subtracted.qc.get("L1MEAN", 0.0)) if subtracted else 0.0,
+            float(choice.flat.qc.get("BRIGHTEST", 1.0)) if choice.flat else 1.0,
+            noise,
+        )
 
-            def rows() -> Iterator[NDArray[np.float64]]:
-                for low, high in bands(raw.rows, raw.columns * 8 * 4):
-                    context.cancel.check()
-                    pieces = [reader.read(low, high) if reader else None for reader in (bias, dark, flat)]
-                    yield calibrated(raw.read(low, high), pieces[0], pieces[1], choice.dark.scale, pieces[2], floor)
-
-            digest = write_product(target, header, (raw.rows, raw.columns), rows())
-        return Made(digest)
-
-    make(context, plan, write)
+    return Making(plan, calibrate_light, job)
 
 
-def saturation_of(raw: FrameReader, facts: FrameFacts) -> float | None:
-    """Value in adu, as the reader gives it, from which a raw frame is saturated.
-
-    It is the known level, or a pile-up at the highest value, far over the median.
-
-    Returns
-    -------
-    float or None
-        None when it is neither known nor seen.
-    """
-    if facts.saturation_adu is not None:
-        return facts.saturation_adu + raw.shift_adu
-    highest, count = -np.inf, 0
-    sampled = []
-    for low, high in bands(raw.rows, raw.columns * 8):
-        band = raw.read(low, high)
-        sampled.append(band[::8, ::8].ravel())
-        top = float(np.nanmax(band)) if np.isfinite(band).any() else -np.inf
-        if top > highest:
-            highest, count = top, 0
-        count += int((band == highest).sum())
-    typical = float(np.nanmedian(np.concatenate(sampled))) if np.isfinite(highest) else np.inf
-    return highest if count >= PILE_UP_PIXELS and highest > PILE_UP_CONTRAST * typical else None
-
-
-def _saturation_card(choice: _Choice, saturation_adu: float | None) -> list[CardRow]:
-    """Level over which calibrated values may be saturated: where the flat is brightest, they fall the lowest."""
-    if saturation_adu is None:
-        return []
-    subtracted = choice.dark.bias or choice.dark.dark
-    level = saturation_adu - float(subtracted.qc.get("L1MEAN", 0.0)) if subtracted else saturation_adu
-    level /= float(choice.flat.qc.get("BRIGHTEST", 1.0)) if choice.flat else 1.0
-    return [("SATURATE", round(0.98 * level, 1), "[adu] may be saturated from here on")]
-
-
-def _header(light: Exposure, choice: _Choice, kind: ProductKind, saturation_adu: float | None) -> fits.Header:
-    raw = read_header(light.path)
-    header = carried(raw, readout_of(raw, light.facts.rows, light.facts.columns))
+def _header(
+    light: Exposure, choice: MasterChoice[Combination], kind: ProductKind, readout: Readout | None
+) -> fits.Header:
+    header = carried(read_header(light.path), readout)
     add_cards(header, [("IMAGETYP", str(kind).upper().replace("_", " "), "product of Cupola"), ("BUNIT", "adu", "")])
     add_cards(header, [software_card(), *input_cards((light,))])
     for name, master in (("BIAS", choice.dark.bias), ("DARK", choice.dark.dark), ("FLAT", choice.flat)):
@@ -200,7 +160,6 @@ def _header(light: Exposure, choice: _Choice, kind: ProductKind, saturation_adu:
         if is_done
     )
     add_cards(header, [("CALSTAT", letters, "calibrated for bias, dark, flat")] if letters else [])
-    add_cards(header, _saturation_card(choice, saturation_adu))
     history = [f"Subtracted: {choice.dark.formula} ({choice.dark.reason})", f"Flat: {choice.flat_reason}"]
     add_history(header, history)
     return header

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from app.frames.dialects import facts as facts_of
-from app.frames.fits_io import FrameReader, checksum
-from app.frames.headers import image_count, read_header
-from app.frames.readout import readout_of
-from app.frames.recognise import recognise
-from app.model.batch import LeftOut, NewExposure
+from app.frames.fits_io import checksum, examine_raw
+from app.frames.headers import read_header, unreadable
+from app.model.batch import FileBatch, LeftOut, NewExposure
 from app.model.errors import FrameError, ObservatoryError
-from app.model.frame import FrameFacts, FrameKind, Recognition
-from app.model.matching import differences
+from app.model.frame import FrameKind
 from app.model.settings import Settings
+from app.pipeline.events import Progress
+from app.pipeline.raw_headers import LEFT_OUT_BY_OPERATOR, USABLE, look_at, without_misfits, without_repeats
 from app.pipeline.step import Context, Findings, Policy, Step
 from app.pipeline.steps.transfer import local_path, relative_name, source_files
+from app.pipeline.workers import Check
 
-_USABLE = (FrameKind.BIAS, FrameKind.DARK, FrameKind.FLAT, FrameKind.LIGHT)
-_CALIBRATIONS = (FrameKind.BIAS, FrameKind.DARK, FrameKind.FLAT)
+
+@dataclass(frozen=True, slots=True)
+class TakingIn:
+    """One file of a batch to be taken in, and what is known beforehand."""
+
+    batch: FileBatch
+    file: Path
+    settings: Settings
+    corrections: Mapping[str, FrameKind]
 
 
 class Ingest(Step):
@@ -34,23 +41,8 @@ class Ingest(Step):
 
     def run(self, context: Context, findings: Findings) -> None:
         """Recognise every file; one that cannot be used is left out with its reason, the rest goes on."""
-        corrections = context.store.corrections()
         left_out = list(context.store.left_out(context.batch.key))
         unpacked = {item.file for item in left_out}
-        found: list[NewExposure] = []
-
-        def take(file: Path) -> None:
-            name = relative_name(context.batch, file)
-            try:
-                exposure = _read(name, file, local_path(context.batch, file), context.settings, corrections)
-            except FrameError as error:
-                left_out.append(LeftOut(name, str(error)))
-                raise
-            recognition = exposure.recognition
-            if recognition.kind in _USABLE:
-                found.append(exposure)
-            else:
-                left_out.append(LeftOut(name, recognition.reason))
 
         def skip(folder: Path, error: FrameError) -> None:
             """Say it, unless the transfer did."""
@@ -59,11 +51,25 @@ class Ingest(Step):
                 left_out.append(LeftOut(name, str(error)))
                 findings.give_up(name, error)
 
-        found_files = source_files(context.batch, skip)
-        files = tuple(file for file in found_files if relative_name(context.batch, file) not in unpacked)
-        self.for_each(files, take, lambda file: relative_name(context.batch, file), context, findings)
-        kept = _without_repeats(found, left_out)
-        kept = _without_misfits(kept, left_out, findings)
+        files = {relative_name(context.batch, file): file for file in source_files(context.batch, skip)}
+        files = {name: file for name, file in files.items() if name not in unpacked}
+        found: list[NewExposure] = []
+        overrides = context.store.overrides()
+        for name, future in self._taken(context, files):
+            try:
+                exposure = future.result()
+            except FrameError as error:
+                left_out.append(LeftOut(name, str(error)))
+                findings.give_up(name, error)
+                continue
+            if overrides.get(exposure.checksum) is False:
+                left_out.append(LeftOut(name, LEFT_OUT_BY_OPERATOR))
+            elif exposure.recognition.kind in USABLE:
+                found.append(exposure)
+            else:
+                left_out.append(LeftOut(name, exposure.recognition.reason))
+        kept = without_repeats(found, lambda exposure: exposure.checksum, left_out)
+        kept = without_misfits(kept, left_out, findings.warn)
         context.store.set_exposures(context.batch.key, kept)
         context.store.set_left_out(context.batch.key, sorted(left_out, key=lambda item: item.file))
         if not kept:
@@ -72,76 +78,46 @@ class Ingest(Step):
                 f"the first because {left_out[0].file}: {left_out[0].reason}"
             )
 
-
-def _read(name: str, source: Path, local: Path, settings: Settings, corrections: dict[str, FrameKind]) -> NewExposure:
-    header = read_header(local)
-    facts = facts_of(header)
-    digest = checksum(source)
-    recognition = recognise(name, header, facts)
-    if digest in corrections:
-        recognition = Recognition(corrections[digest], "an operator said so", 1.0)
-    if recognition.kind in _USABLE:
-        _refuse_what_cannot_be_used(name, local, facts, recognition)
-        readout = readout_of(header, facts.rows, facts.columns)
-        with FrameReader(local, readout) as reader:
-            if reader.rows * reader.columns == 0:
-                raise FrameError(f"{name} has no pixels: leave it out")
-        if readout.amplifiers:
-            facts = replace(facts, readout_mode="; ".join(filter(None, (facts.readout_mode, readout.name))))
-    return NewExposure(name, local, digest, _with_camera(facts, settings), recognition)
+    def _taken(self, context: Context, files: Mapping[str, Path]) -> Iterator[tuple[str, Future[NewExposure]]]:
+        """What was read of each file, as many at a time as there are workers; says how far it is."""
+        corrections = context.store.corrections()
+        settings = Settings(cameras=context.settings.cameras)  # without the secrets: it may go to other machines
+        jobs = (TakingIn(context.batch, file, settings, corrections) for file in files.values())
+        futures = context.workers.each(take_in, jobs, context.cancel.check)
+        for number, (name, future) in enumerate(zip(files, futures, strict=True)):
+            context.report(Progress(self.name, number, len(files), name))
+            yield name, future
+        context.report(Progress(self.name, len(files), len(files), ""))
 
 
-def _refuse_what_cannot_be_used(name: str, local: Path, facts: FrameFacts, recognition: Recognition) -> None:
-    images = image_count(local)
-    if images > 1:
-        raise FrameError(
-            f"{name} holds {images} images, 1 is expected: amplifiers in extensions are not put together yet, "
-            "write them into one image"
-        )
-    if recognition.kind in _CALIBRATIONS and facts.calibrated_for:
-        done = ", ".join(sorted(facts.calibrated_for))
-        raise FrameError(f"{name}: {done} was applied to this {recognition.kind} already: give the raw frame")
+def take_in(job: TakingIn, check: Check) -> NewExposure:
+    """Read one file: what it is, and that it can be used.
 
-
-def _with_camera(facts: FrameFacts, settings: Settings) -> FrameFacts:
-    """What the settings know better than the header."""
-    camera = settings.camera(facts.instrument)
-    return replace(
-        facts,
-        gain_e_per_adu=camera.gain_e_per_adu or facts.gain_e_per_adu,
-        saturation_adu=camera.saturation_adu or facts.saturation_adu,
-        pixel_scale_arcsec=camera.pixel_scale_arcsec or facts.pixel_scale_arcsec,
+    Raises
+    ------
+    FrameError
+        It cannot be read or used, or it changed meanwhile.
+    Cancelled
+        `check` says so.
+    """
+    name, local = relative_name(job.batch, job.file), local_path(job.batch, job.file)
+    before = _stamp(job.file)
+    digest = checksum(job.file, check)
+    seen = look_at(
+        name,
+        read_header(local),
+        job.settings,
+        lambda facts, camera: examine_raw(local, camera, facts.pedestal_adu),
+        job.corrections.get(digest),
     )
+    if _stamp(job.file) != before:
+        raise FrameError(f"{name} changed while it was read: wait until it is written, then resume the batch")
+    return NewExposure(name, local, digest, seen.facts, seen.recognition)
 
 
-def _without_repeats(found: Sequence[NewExposure], left_out: list[LeftOut]) -> list[NewExposure]:
-    """One of each content: a copy in the same night would count twice in every stack."""
-    first: dict[str, NewExposure] = {}
-    for exposure in found:
-        if exposure.checksum in first:
-            left_out.append(LeftOut(exposure.file, f"has the same content as {first[exposure.checksum].file}"))
-        else:
-            first[exposure.checksum] = exposure
-    return list(first.values())
-
-
-def _without_misfits(found: list[NewExposure], left_out: list[LeftOut], findings: Findings) -> list[NewExposure]:
-    """Calibration frames of a set-up that no light or flat of the night has are refused."""
-    wanted = [exposure for exposure in found if exposure.recognition.kind is FrameKind.LIGHT]
-    if not wanted:
-        return found
-    kept = []
-    for exposure in found:
-        mismatch = () if exposure.recognition.kind not in _CALIBRATIONS else _mismatch(exposure, wanted)
-        if mismatch:
-            reason = f"{exposure.recognition.kind} fits no light of the batch: {'; '.join(mismatch)}"
-            left_out.append(LeftOut(exposure.file, reason))
-            findings.warn(exposure.file, f"{reason}: take it with the set-up of the lights")
-        else:
-            kept.append(exposure)
-    return kept
-
-
-def _mismatch(exposure: NewExposure, lights: Sequence[NewExposure]) -> tuple[str, ...]:
-    found = [differences(exposure.facts, light.facts) for light in lights]
-    return () if () in found else found[0]
+def _stamp(file: Path) -> tuple[int, int]:
+    try:
+        found = file.stat()
+    except OSError as error:
+        raise unreadable(file, error) from error
+    return found.st_size, found.st_mtime_ns

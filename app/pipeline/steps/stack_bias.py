@@ -6,14 +6,14 @@ from typing import ClassVar
 
 from app.model.batch import Exposure, ProductKind
 from app.model.frame import FrameKind
-from app.model.matching import groups
+from app.model.matching import master_groups
 from app.pipeline.masters import describe, stack_master
 from app.pipeline.products import Names, set_up_name
 from app.pipeline.step import Context, Findings, Step
 
 
 class StackBias(Step):
-    """Median of the bias frames of each set-up."""
+    """One master from the bias frames of each set-up."""
 
     name: ClassVar[str] = "bias stacks"
     code: ClassVar[int] = 130
@@ -28,4 +28,5 @@ class StackBias(Step):
             stack_master(context, findings, ProductKind.BIAS_MASTER, path, group)
 
         biases = context.store.exposures(context.batch.key, FrameKind.BIAS)
-        self.for_each(groups(biases), stack, describe, context, findings)
+        groups = master_groups(FrameKind.BIAS, biases, context.settings.matching)
+        self.for_each(groups, stack, describe, context, findings)

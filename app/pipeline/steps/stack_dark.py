@@ -6,14 +6,14 @@ from typing import ClassVar
 
 from app.model.batch import Exposure, ProductKind
 from app.model.frame import FrameKind
-from app.model.matching import by_exposure, by_filter, by_temperature, groups
+from app.model.matching import master_groups
 from app.pipeline.masters import describe, stack_master
 from app.pipeline.products import Names, set_up_name
 from app.pipeline.step import Context, Findings, Step
 
 
 class StackDark(Step):
-    """Median of the dark frames of each group; the stack still contains the bias."""
+    """One master from the dark frames of each group; the stack still contains the bias."""
 
     name: ClassVar[str] = "dark stacks"
     code: ClassVar[int] = 140
@@ -30,4 +30,5 @@ class StackDark(Step):
             stack_master(context, findings, ProductKind.DARK_MASTER, path, group)
 
         darks = context.store.exposures(context.batch.key, FrameKind.DARK)
-        self.for_each(groups(darks, by_filter, by_exposure, by_temperature), stack, describe, context, findings)
+        groups = master_groups(FrameKind.DARK, darks, context.settings.matching)
+        self.for_each(groups, stack, describe, context, findings)

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.frames.fits_io import FrameReader, bands
-from app.frames.product_file import write_product
+from app.frames.fits_io import examine
+from app.frames.product_file import PIXELS, Layout, NewProduct
+from app.frames.provenance import add_cards
 from app.model.batch import Combination, Exposure, ProductKind
 from app.model.errors import CalibrationError, FrameError
-from app.model.frame import FrameFacts, FrameKind
-from app.model.matching import DarkChoice, by_filter, by_rotator, choose_dark, groups
-from app.pipeline.kernels.plain import calibrated, exact_median, median
-from app.pipeline.library import find_masters
-from app.pipeline.masters import describe, master_header, warn_of_group
-from app.pipeline.products import Made, Names, Plan, input_cards, make, open_exposure, set_up_name
+from app.model.frame import FrameKind
+from app.model.matching import DarkChoice, master_groups
+from app.pipeline.amplifiers import (
+    AmplifierJob,
+    AmplifierNoise,
+    amplifier_cards,
+    amplifier_numbers,
+    biases_of,
+    doubts,
+    measured,
+)
+from app.pipeline.bad_pixels import OF_FLAT, flag_bad_pixels, sampled_rows
+from app.pipeline.calibrating import DQ, UNCERT, Subtraction
+from app.pipeline.flats import FlatJob, FlatRowsJob, examine_flat, stack_flat_rows
+from app.pipeline.library import dark_for
+from app.pipeline.masters import describe, master_header, rule_of, warn_of_group
+from app.pipeline.products import Made, Names, Plan, input_cards, make, set_up_name, source_of
 from app.pipeline.step import Context, Findings, Step
 
-#: A flat whose 99.5th percentile is this many times its median is no evenly lit field, but a spectrum or a scene.
-STRUCTURE_LIMIT = 3.0
-#: More saturated pixels than this part of the frame spoil a flat.
-SATURATED_PART = 0.01
+#: Rows of one task.
+_JOB_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,7 @@ class _Flat:
 
     exposure: Exposure
     choice: DarkChoice[Combination]
+    job: FlatJob
     level_adu: float
 
 
@@ -55,135 +65,104 @@ class StackFlat(Step):
             _stack_flats(context, findings, path, group)
 
         flats = context.store.exposures(context.batch.key, FrameKind.FLAT)
-        self.for_each(groups(flats, by_filter, by_rotator), stack, describe, context, findings)
+        groups = master_groups(FrameKind.FLAT, flats, context.settings.matching)
+        self.for_each(groups, stack, describe, context, findings)
 
 
 def _stack_flats(context: Context, findings: Findings, path: Path, group: tuple[Exposure, ...]) -> None:
-    good = []
-    for exposure in group:
-        context.cancel.check()
-        try:
-            good.append(_examined(context, exposure))
-        except (CalibrationError, FrameError) as error:
-            findings.warn(exposure.file, f"left out of the flat: {error}")
+    good = tuple(_examined(context, findings, group))
     if not good:
         raise CalibrationError(f"none of {len(group)} flat(s) is usable: take flats of an evenly lit field")
     exposures = tuple(flat.exposure for flat in good)
     warn_of_group(context, findings, ProductKind.FLAT_MASTER, exposures)
     for flat in good:
-        if flat.choice.bias is None and flat.choice.dark is None:
+        if flat.choice.formula == "nothing":
             findings.warn(
                 flat.exposure.file, f"flat with its bias in it: {flat.choice.reason}: take bias or flat-darks"
             )
     uses = {master.key: master for flat in good for master in (flat.choice.bias, flat.choice.dark) if master}
-    floor = context.settings.calibration.flat_floor
+    biases = biases_of(context, exposures[0].facts)
+    limits = context.settings.calibration
+    rule = rule_of(limits)
     parameters = {
-        "method": "median of flats normalised by their median",
+        "method": f"{rule.text} of flats normalised by their median",
         "subtracted": [flat.choice.formula for flat in good],
         "levels_adu": [flat.level_adu for flat in good],
-        "flat_floor": floor,
+        "flat_floor": limits.flat_floor,
+        "uncertainty": limits.uncertainty,
+        "biases": [bias.checksum for bias in biases],
     }
     plan = Plan(ProductKind.FLAT_MASTER, path, exposures[0].facts, exposures, tuple(uses.values()), parameters)
 
     def write(target: Path) -> Made:
         history = [f"{flat.exposure.file}: minus {flat.choice.formula}, over {flat.level_adu:.2f} adu" for flat in good]
-        header = master_header(plan, input_cards(exposures), [f"Median of {len(good)} normalised flats", *history])
-        with ExitStack() as stack:
-            sources = [_CalibratedFlat(stack, flat.exposure, flat.choice) for flat in good]
-            rows, columns = sources[0].rows, sources[0].columns
-            sampled: list[NDArray[np.float32]] = []
-
-            def normalised() -> Iterator[NDArray[np.float32]]:
-                for low, high in bands(rows, len(sources) * columns * 8 * 2):
-                    context.cancel.check()
-                    band = median(
-                        np.stack(
-                            [one.read(low, high) / flat.level_adu for one, flat in zip(sources, good, strict=True)]
-                        )
-                    )
-                    with np.errstate(invalid="ignore"):
-                        kept = np.where(band >= floor, band, np.float32(np.nan))
-                    sampled.append(kept[::8, ::8].ravel())
-                    yield kept
-
-            digest = write_product(target, header, (rows, columns), normalised())
+        text = f"{rule.text[0].upper()}{rule.text[1:]} of {len(good)} normalised flats"
+        header = master_header(plan, input_cards(exposures), [text, *history])
+        gain = plan.facts.gain_e_per_adu
+        amplifiers = _amplifiers(context, good, biases)
+        add_cards(header, amplifier_cards(amplifiers, gain))
+        for doubt in doubts(amplifiers, gain, context.settings.camera(plan.facts.instrument)):
+            findings.warn(describe(exposures), doubt)
+        planes = (PIXELS, DQ, UNCERT) if limits.uncertainty else (PIXELS, DQ)
+        raw = good[0].job.raw
+        with NewProduct(target, header, (raw.rows, raw.columns), planes) as product:
+            check = context.cancel.check
+            with closing(context.workers.each(stack_flat_rows, rows_of(product.layout), check)) as futures:
+                for done, future in enumerate(futures, 1):
+                    future.result()
+                    context.progress.reached(done * _JOB_ROWS / raw.rows)
+            bad = flag_bad_pixels(product.layout, 1, OF_FLAT, context.workers, check)
+            brightest = _brightest(product.layout)
+            digest = product.finish()
         level_adu = float(np.mean([flat.level_adu for flat in good]))
-        brightest = float(np.nanpercentile(np.concatenate(sampled), 99.9))
-        return Made(digest, {"LEVEL": round(level_adu, 3), "BRIGHTEST": round(brightest, 4)})
+        qc = {"LEVEL": round(level_adu, 3), "BRIGHTEST": round(brightest, 4), "NBAD": bad}
+        return Made(digest, qc | amplifier_numbers(amplifiers, gain))
+
+    def rows_of(layout: Layout) -> Iterator[FlatRowsJob]:
+        jobs, levels = tuple(flat.job for flat in good), tuple(flat.level_adu for flat in good)
+        plane = 2 if limits.uncertainty else None
+        for first in range(0, layout.rows, _JOB_ROWS):
+            last = min(first + _JOB_ROWS, layout.rows)
+            yield FlatRowsJob(jobs, levels, rule, limits.flat_floor, layout, plane, first, last)
 
     make(context, plan, write)
 
 
-class _CalibratedFlat:
-    """Rows of one flat without bias and dark current, float64 adu."""
-
-    def __init__(self, stack: ExitStack, exposure: Exposure, choice: DarkChoice[Combination]) -> None:
-        self._raw = stack.enter_context(open_exposure(exposure))
-        self._bias = stack.enter_context(FrameReader(choice.bias.file)) if choice.bias else None
-        self._dark = stack.enter_context(FrameReader(choice.dark.file)) if choice.dark else None
-        self._scale = choice.scale
-        self.rows, self.columns = self._raw.rows, self._raw.columns
-
-    def read(self, low: int, high: int) -> NDArray[np.float64]:
-        """Rows [low, high)."""
-        bias = self._bias.read(low, high) if self._bias else None
-        dark = self._dark.read(low, high) if self._dark else None
-        return calibrated(self._raw.read(low, high), bias, dark, self._scale, None, 0.0)
-
-    def saturation_adu(self, facts: FrameFacts) -> float:
-        """Value from which the frame as the camera gave it is saturated; its highest value when that is not known."""
-        if facts.saturation_adu is not None:
-            return facts.saturation_adu + self._raw.shift_adu
-        return max(float(np.nanmax(band)) for band in self.raw_bands())
-
-    def bands(self) -> Iterator[NDArray[np.float64]]:
-        """The whole frame, band by band."""
-        for low, high in bands(self.rows, self.columns * 8 * 4):
-            yield self.read(low, high)
-
-    def raw_bands(self) -> Iterator[NDArray[Any]]:
-        """The frame as the camera gave it."""
-        for low, high in bands(self.rows, self.columns * 8):
-            yield self._raw.read(low, high)
+def _amplifiers(context: Context, good: tuple[_Flat, ...], biases: tuple[Exposure, ...]) -> tuple[AmplifierNoise, ...]:
+    """What the flats and the batch's bias frames say of the amplifiers; else the bias master tells the level."""
+    raw = tuple(source_of(bias, context.settings) for bias in biases)
+    master = good[0].choice.bias
+    level = examine(master.file) if master is not None and not raw else None
+    return measured(context, AmplifierJob(raw, tuple(flat.job.raw for flat in good), level))
 
 
-def _examined(context: Context, exposure: Exposure) -> _Flat:
-    """The flat with its level, unless it cannot serve as a flat."""
-    biases = find_masters(context, ProductKind.BIAS_MASTER, exposure.facts)
-    darks = find_masters(context, ProductKind.DARK_MASTER, exposure.facts)
-    may_scale = context.settings.camera(exposure.facts.instrument).scale_dark
-    choice = choose_dark(exposure.facts, biases, darks, may_scale=may_scale)
-    with ExitStack() as stack:
-        source = _CalibratedFlat(stack, exposure, choice)
-        level = exact_median(source.bands)
-        _refuse_structure(source, level)
-        _refuse_level(context, exposure, source, level)
-    return _Flat(exposure, choice, level)
+def _examined(context: Context, findings: Findings, group: tuple[Exposure, ...]) -> Iterator[_Flat]:
+    """The flats that can serve as such; of the others it is said why not."""
+    begun: list[tuple[Exposure, DarkChoice[Combination], FlatJob]] = []
+    for exposure in group:
+        context.cancel.check()
+        choice = dark_for(context, exposure.facts)
+        try:
+            raw = source_of(exposure, context.settings)
+            level = exposure.facts.saturation_adu
+            job = FlatJob(raw, Subtraction.of(choice), None if level is None else level + raw.shift_adu)
+        except (CalibrationError, FrameError) as error:
+            findings.warn(exposure.file, f"left out of the flat: {error}")
+            continue
+        begun.append((exposure, choice, job))
+    with closing(context.workers.each(examine_flat, [job for _, _, job in begun], context.cancel.check)) as futures:
+        for (exposure, choice, job), future in zip(begun, futures, strict=True):
+            try:
+                levels = future.result()
+                levels.refuse(context.settings.calibration)
+            except (CalibrationError, FrameError) as error:
+                findings.warn(exposure.file, f"left out of the flat: {error}")
+                continue
+            yield _Flat(exposure, choice, job, levels.median_adu)
 
 
-def _refuse_structure(source: _CalibratedFlat, level_adu: float) -> None:
-    sampled = np.concatenate([band[::4, ::4].ravel() for band in source.bands()])
-    sampled = sampled[np.isfinite(sampled)]
-    if sampled.size == 0 or not level_adu > 0.0:
-        raise CalibrationError(f"its median is {level_adu:.1f} adu over bias and dark: light the field")
-    high = float(np.percentile(sampled, 99.5)) / level_adu
-    if high > STRUCTURE_LIMIT:
-        low = float(np.percentile(sampled, 0.5)) / level_adu
-        raise CalibrationError(
-            f"it spans {low:.1f} to {high:.1f} times its median, the limit is {STRUCTURE_LIMIT:g}: "
-            "it is no evenly lit field (a slit spectrum?)"
-        )
-
-
-def _refuse_level(context: Context, exposure: Exposure, source: _CalibratedFlat, level_adu: float) -> None:
-    least = context.settings.calibration.flat_minimum_adu
-    if level_adu < least:
-        raise CalibrationError(f"underexposed: its median is {level_adu:.0f} adu, at least {least:g} is needed")
-    limit = source.saturation_adu(exposure.facts)
-    total = source.rows * source.columns
-    part = sum(int((band >= limit).sum()) for band in source.raw_bands()) / total
-    if part > SATURATED_PART:
-        raise CalibrationError(
-            f"saturated: {100 * part:.1f} % of its pixels are at {limit:.0f} adu or more, "
-            f"{100 * SATURATED_PART:g} % are allowed: expose shorter"
-        )
+def _brightest(layout: Layout) -> float:
+    """The flat's 99.9th percentile."""
+    sampled = np.concatenate([layout.read(0, first, last)[:, ::8].ravel() for first, last in sampled_rows(layout)])
+    known = sampled[np.isfinite(sampled)]
+    return float(np.percentile(known, 99.9)) if known.size else 1.0

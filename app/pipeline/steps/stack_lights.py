@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median_high
 from typing import Any, ClassVar
 
-import numpy as np
 from astropy.io import fits
-from numpy.typing import NDArray
 
-from app.frames.fits_io import FrameReader, bands
-from app.frames.headers import read_header, value
-from app.frames.product_file import write_product
+from app.frames.headers import read_header
+from app.frames.product_file import NewProduct
 from app.frames.provenance import CardRow, add_cards, add_history, carried
 from app.model.batch import Combination, Exposure, ProductKind
 from app.model.errors import CalibrationError
 from app.model.frame import FrameFacts, FrameKind
-from app.model.matching import by_exposure, by_filter, fields, groups
-from app.pipeline.align import Alignment, register_sources
+from app.model.matching import light_groups
+from app.pipeline.light_choice import AlignedLight, choose_lights
+from app.pipeline.light_stack import planes, stack_strip, strips
 from app.pipeline.measure import measure_file
 from app.pipeline.plate_solve import Hint
 from app.pipeline.products import Made, Names, Plan, input_cards, lights_of, make, software_card
-from app.pipeline.rejection import combine, method_for
-from app.pipeline.sharp import SHARP_REACH_PX, sharp_pixels
-from app.pipeline.sources import Sources, detect, star_scale
+from app.pipeline.rejection import method_for
 from app.pipeline.step import Context, Findings, Step
-from app.pipeline.warp import warp_rows
-
-#: Two lights are of one field when they point within this, where their scale is not known.
-FIELD_RADIUS_DEG = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,41 +31,6 @@ class _Pointed:
 
     light: Combination
     facts: FrameFacts
-
-
-@dataclass(frozen=True, slots=True)
-class _Aligned:
-    """A light as it goes into the stack.
-
-    Attributes
-    ----------
-    transparency : float
-        Its star flux over that of the clearest frame.
-    scale : float
-        Factor on its counts.
-    sky_adu, noise_adu : float
-        Before scaling.
-    """
-
-    light: Combination
-    alignment: Alignment
-    sky_adu: float
-    noise_adu: float
-    transparency: float
-    scale: float
-
-    @property
-    def shift_px(self) -> tuple[float, float]:
-        """How far the centre of the light lies from its place on the reference, (x, y)."""
-        facts = self.light.facts
-        centre = np.array([[(facts.columns - 1) / 2.0, (facts.rows - 1) / 2.0]])
-        dx, dy = (self.alignment.apply(centre) - centre)[0]
-        return float(dx), float(dy)
-
-    @property
-    def weight(self) -> float:
-        """Inverse variance of the scaled sky."""
-        return 1.0 / (self.noise_adu * self.scale) ** 2
 
 
 class StackLights(Step):
@@ -92,9 +47,8 @@ class StackLights(Step):
         found: list[tuple[Combination, ...]] = []
         for kind in (ProductKind.CALIBRATED_LIGHT, ProductKind.UNCALIBRATED_LIGHT):
             of_kind = [one for one in pointed if one.light.kind is kind]
-            for group in groups(of_kind, by_filter, by_exposure):
-                for field in fields(group, _field_radius_deg(group[0].facts)):
-                    found.append(tuple(one.light for one in field))
+            for field in light_groups(of_kind, context.settings.matching):
+                found.append(tuple(one.light for one in field))
 
         def stack(group: tuple[Combination, ...]) -> None:
             _stack_lights(context, findings, group, names)
@@ -116,13 +70,6 @@ def _true_facts(light: Combination) -> FrameFacts:
     )
 
 
-def _field_radius_deg(facts: FrameFacts) -> float:
-    """Half the longer side of the frame: frames that share less than half are not worth one stack."""
-    if facts.pixel_scale_arcsec is None:
-        return FIELD_RADIUS_DEG
-    return max(facts.rows, facts.columns) / 2.0 * facts.pixel_scale_arcsec / 3600.0
-
-
 def _label(group: tuple[Combination, ...]) -> str:
     facts = group[0].facts
     seconds = None if facts.exposure_s is None else f"{facts.exposure_s:g} s"
@@ -130,147 +77,51 @@ def _label(group: tuple[Combination, ...]) -> str:
 
 
 def _stack_lights(context: Context, findings: Findings, group: tuple[Combination, ...], names: Names) -> None:
-    facts = group[0].facts
+    facts, calibration = group[0].facts, context.settings.calibration
     seconds = None if facts.exposure_s is None else f"{facts.exposure_s:g}s"
     path = names.path(facts.object_name or "field", facts.filter or "nofilter", seconds)
-    aligned = _aligned(context, findings, group)
-    if len(aligned) < 2:
+    lights = choose_lights(context, findings, group)
+    if len(lights) < 2:
         raise CalibrationError(
-            f"only {len(aligned)} of {len(group)} lights could be aligned, a stack needs 2: see the warnings"
+            f"only {len(lights)} of {len(group)} lights are good enough and could be aligned, a stack needs 2: "
+            "see the warnings"
         )
-    rejection = method_for(context.settings.calibration.rejection, len(aligned))
-    exposures = _exposures(context, aligned)
+    rejection = method_for(calibration.rejection, len(lights), calibration.clip_low, calibration.clip_high)
     parameters = {
-        "reference": aligned[0].light.path.name,
+        "reference": lights[0].light.path.name,
         "rejection": rejection.name,
-        "frames": [_frame_parameters(one, aligned[0]) for one in aligned],
+        "limits": [calibration.clip_low, calibration.clip_high],
+        "uncertainty": calibration.uncertainty,
+        "frames": [_frame_parameters(one, lights[0]) for one in lights],
     }
-    plan = Plan(ProductKind.LIGHT_STACK, path, facts, exposures, tuple(one.light for one in aligned), parameters)
+    uses = tuple(one.light for one in lights)
+    plan = Plan(ProductKind.LIGHT_STACK, path, facts, _exposures(context, lights), uses, parameters)
 
     def write(target: Path) -> Made:
-        with ExitStack() as stack:
-            readers = [_MaskedLight(stack, one) for one in aligned]
-            rows, columns = readers[0].shape
-            weights = np.array([one.weight for one in aligned])
-            weights /= weights.max()
-            noise = np.array([one.noise_adu * one.scale for one in aligned])
-
-            def combined() -> Iterator[NDArray[np.float32]]:
-                for low, high in bands(rows, len(aligned) * columns * 8 * 6):
-                    context.cancel.check()
-                    lights = np.stack([reader.scaled(low, high, columns) for reader in readers])
-                    yield combine(lights, weights, noise, rejection)[0] + np.float32(aligned[0].sky_adu)
-
-            digest = write_product(target, _header(plan, aligned), (rows, columns), combined())
-        return Made(digest, {"NCOMBINE": len(aligned)})
+        first = read_header(lights[0].light.file)
+        shape = int(first["NAXIS2"]), int(first["NAXIS1"])
+        layers = planes(uncertainty=calibration.uncertainty)
+        with NewProduct(target, _header(plan, lights), shape, layers) as product:
+            stacked = tuple(one.stacked for one in lights)
+            jobs = strips(stacked, rejection, lights[0].sky_adu, product.layout, context.workers.width)
+            with closing(context.workers.each(stack_strip, jobs, context.cancel.check)) as futures:
+                for number, future in enumerate(futures, 1):
+                    future.result()
+                    context.progress.reached(number / len(jobs))
+            return Made(product.finish(), {"NCOMBINE": len(lights)})
 
     product = make(context, plan, write)
     if product.wcs is None:
-        found = measure_file(product.file, facts, context.settings, hint=_hint(aligned[0].light))
+        found = measure_file(product.file, facts, context.settings, hint=_hint(lights[0].light))
         context.store.record_measurement(product.key, found.checksum, {**product.qc, **found.qc}, found.wcs)
 
 
-def _aligned(context: Context, findings: Findings, group: tuple[Combination, ...]) -> list[_Aligned]:
-    """The reference first, then every light that could be aligned to it."""
-    stars = _stars(findings, group)
-    group = tuple(light for light in group if light.key in stars)
-    if not group:
-        return []
-    smooth_px = stars[group[0].key].smooth_px
-    first = _reference(group, stars)
-    reference = stars[first.key]
-    identity = Alignment(np.eye(2, 3), len(reference), 0.0, 1.0, False, smooth_px)
-    found: list[tuple[Combination, Alignment, Sources]] = [(first, identity, reference)]
-    for light in group:
-        if light.key == first.key:
-            continue
-        context.cancel.check()
-        moving = stars[light.key]
-        try:
-            found.append((light, register_sources(moving, reference), moving))
-        except CalibrationError as error:
-            findings.warn(light.path.name, f"left out of the stack: {error}")
-    clearest = max(alignment.flux_ratio for _, alignment, _ in found)
-    least = context.settings.calibration.faint_flux_ratio
-    aligned = []
-    for light, alignment, sources in found:
-        transparency = alignment.flux_ratio / clearest
-        if transparency < least:
-            findings.warn(
-                light.path.name,
-                f"has {transparency:.2f} of the star flux of the clearest frame, {least:g} is the limit: "
-                "cloud or dawn? It is scaled and weighed down",
-            )
-        scale = 1.0 / alignment.flux_ratio
-        aligned.append(_Aligned(light, alignment, sources.background_adu, sources.noise_adu, transparency, scale))
-    return aligned
-
-
-def _stars(findings: Findings, group: tuple[Combination, ...]) -> dict[int, Sources]:
-    """Stars of each light by its key, found on one scale; a light without usable pixels is left out."""
-    scales: dict[int, float] = {}
-    for light in group:
-        try:
-            scales[light.key] = star_scale(_image(light))
-        except CalibrationError as error:
-            findings.warn(light.path.name, f"left out of the stack: {error}")
-    if not scales:
-        return {}
-    smooth_px = median_high(scales.values())
-    return {light.key: _sources(light, smooth_px) for light in group if light.key in scales}
-
-
-def _reference(group: tuple[Combination, ...], stars: dict[int, Sources]) -> Combination:
-    """The first light that shows at least half as many stars as the richest; one with world coordinates if any."""
-    most = max(len(stars[light.key]) for light in group)
-    rich = [light for light in group if len(stars[light.key]) >= most / 2]
-    return next((light for light in rich if (light.wcs or {}).get("status") in ("solved", "header")), rich[0])
-
-
-def _image(light: Combination) -> NDArray[np.float32]:
-    with FrameReader(light.file) as reader:
-        return reader.whole()
-
-
-def _sources(light: Combination, smooth_px: float) -> Sources:
-    return detect(_image(light), smooth_px=smooth_px, saturation_adu=_saturation_adu(light))
-
-
-def _saturation_adu(light: Combination) -> float | None:
-    """The level that calibration wrote into the light."""
-    level = value(read_header(light.file), "SATURATE")
-    return float(level) if isinstance(level, int | float) else None
-
-
-class _MaskedLight:
-    """Rows of a light on the reference's pixels and flux scale, without bad, saturated and sharp pixels."""
-
-    def __init__(self, stack: ExitStack, one: _Aligned) -> None:
-        self._reader = stack.enter_context(FrameReader(one.light.file))
-        self._one = one
-        saturation_adu = _saturation_adu(one.light)
-        self._saturation_adu = np.inf if saturation_adu is None else saturation_adu
-        self.shape = (self._reader.rows, self._reader.columns)
-
-    def scaled(self, low: int, high: int, columns: int) -> NDArray[np.float64]:
-        """Rows [low, high) of the stack: sky subtracted, on the flux scale of the reference, NaN outside."""
-        band = warp_rows(self._masked, self.shape, self._one.alignment.matrix, low, high, columns)
-        scaled: NDArray[np.float64] = (band.astype(np.float64) - self._one.sky_adu) * self._one.scale
-        return scaled
-
-    def _masked(self, low: int, high: int) -> NDArray[np.float32]:
-        first, last = max(0, low - SHARP_REACH_PX), min(self.shape[0], high + SHARP_REACH_PX)
-        rows = self._reader.read(first, last).astype(np.float32)
-        is_bad = sharp_pixels(rows, self._one.noise_adu) | (rows >= self._saturation_adu)
-        return np.where(is_bad, np.float32(np.nan), rows)[low - first : high - first]
-
-
-def _exposures(context: Context, aligned: list[_Aligned]) -> tuple[Exposure, ...]:
+def _exposures(context: Context, lights: list[AlignedLight]) -> tuple[Exposure, ...]:
     by_key = {exposure.key: exposure for exposure in context.store.exposures(context.batch.key, FrameKind.LIGHT)}
-    return tuple(by_key[key] for one in aligned for key in one.light.exposures)
+    return tuple(by_key[key] for one in lights for key in one.light.exposures)
 
 
-def _frame_parameters(one: _Aligned, reference: _Aligned) -> dict[str, Any]:
+def _frame_parameters(one: AlignedLight, reference: AlignedLight) -> dict[str, Any]:
     matrix = one.alignment.matrix
     return {
         "light": one.light.path.name,
@@ -280,14 +131,16 @@ def _frame_parameters(one: _Aligned, reference: _Aligned) -> dict[str, Any]:
         "rms_px": round(one.alignment.rms_px, 4),
         "flux_ratio": round(one.alignment.flux_ratio, 5),
         "transparency": round(one.transparency, 4),
+        "fwhm_px": round(one.fwhm_px, 3),
         "weight": round(one.weight / reference.weight, 5),
         "sky_adu": round(one.sky_adu, 4),
         "noise_adu": round(one.noise_adu, 5),
+        "verdict": one.judgement.verdict,
     }
 
 
-def _header(plan: Plan, aligned: list[_Aligned]) -> fits.Header:
-    header = carried(read_header(aligned[0].light.file))
+def _header(plan: Plan, lights: list[AlignedLight]) -> fits.Header:
+    header = carried(read_header(lights[0].light.file))
     for keyword in [card for card in header if card.startswith(("INP0", "INS0"))]:
         del header[keyword]
     total = sum(exposure.facts.exposure_s or 0.0 for exposure in plan.exposures)
@@ -303,13 +156,13 @@ def _header(plan: Plan, aligned: list[_Aligned]) -> fits.Header:
         cards.append(("WCSSOLVR", "reference", "world coordinates of the reference frame"))
     add_cards(header, cards)
     history = []
-    for one in aligned:
+    for one in lights:
         dx, dy = one.shift_px
         history.append(
             f"{one.light.path.name}: shift {dx:+.2f} {dy:+.2f} px, {one.alignment.matched} stars, "
             f"rms {one.alignment.rms_px:.3f} px, flux {one.alignment.flux_ratio:.3f}"
         )
-    add_history(header, [f"Aligned to {aligned[0].light.path.name}", *history])
+    add_history(header, [f"Aligned to {lights[0].light.path.name}", *history])
     return header
 
 

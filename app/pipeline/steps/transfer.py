@@ -6,22 +6,30 @@ import contextlib
 import gzip
 import hashlib
 import os
-import warnings
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from astropy.io import fits
-from astropy.utils.exceptions import AstropyWarning
-
-from app.frames.headers import completed, is_frame_name, require_whole, unreadable
+from app.frames.funpack import funpack
+from app.frames.headers import is_frame_name, unreadable
 from app.frames.product_file import output_error
 from app.model.batch import FileBatch, LeftOut
 from app.model.errors import FrameError, ObservatoryError
+from app.pipeline.events import Progress
 from app.pipeline.step import Context, Findings, Policy, Step
+from app.pipeline.workers import Check
 
 _PACKED = (".gz", ".fz")
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacking:
+    """One compressed file of a batch."""
+
+    batch: FileBatch
+    file: Path
 
 
 class Transfer(Step):
@@ -41,17 +49,18 @@ class Transfer(Step):
             left_out.append(LeftOut(name, str(error)))
             findings.give_up(name, error)
 
-        files = source_files(context.batch, skip)
-
-        def fetch(file: Path) -> None:
+        files = {relative_name(context.batch, file): file for file in source_files(context.batch, skip)}
+        packed = {name: file for name, file in files.items() if file.suffix.lower() in _PACKED}
+        jobs = (Unpacking(context.batch, file) for file in packed.values())
+        futures = context.workers.each(unpack, jobs, context.cancel.check)
+        for number, (name, future) in enumerate(zip(packed, futures, strict=True)):
+            context.report(Progress(self.name, number, len(packed), name))
             try:
-                _unpack(file, local_path(context.batch, file))
+                future.result()
             except FrameError as error:
-                left_out.append(LeftOut(relative_name(context.batch, file), str(error)))
-                raise
-
-        packed = tuple(file for file in files if file.suffix.lower() in _PACKED)
-        self.for_each(packed, fetch, lambda file: file.name, context, findings)
+                left_out.append(LeftOut(name, str(error)))
+                findings.give_up(name, error)
+        context.report(Progress(self.name, len(packed), len(packed), ""))
         context.store.set_left_out(context.batch.key, left_out)
 
 
@@ -119,15 +128,26 @@ def _short_digest(file: Path) -> str:
     return hashlib.sha256(f"{stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:8]
 
 
-def _unpack(packed: Path, target: Path) -> None:
-    """Unpack whole or not at all; what cannot be read is a `FrameError`, what cannot be written an `OutputError`."""
+def unpack(job: Unpacking, check: Check) -> None:
+    """Unpack one file, whole or not at all; what was unpacked before stays.
+
+    Raises
+    ------
+    FrameError
+        It cannot be read.
+    OutputError
+        The unpacked file cannot be written.
+    Cancelled
+        `check` says so.
+    """
+    packed, target = job.file, local_path(job.batch, job.file)
     if target.exists():
         return
     part = target.with_name(f".{target.name}.part")
-    unpack = _gunzip if packed.suffix.lower() == ".gz" else _funpack
+    write = _gunzip if packed.suffix.lower() == ".gz" else funpack
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        unpack(packed, part)
+        write(packed, part, check)
         part.replace(target)
     except OSError as error:
         raise output_error(target, error) from error
@@ -136,9 +156,10 @@ def _unpack(packed: Path, target: Path) -> None:
             part.unlink()
 
 
-def _gunzip(packed: Path, target: Path) -> None:
+def _gunzip(packed: Path, target: Path, check: Check) -> None:
     with target.open("wb") as file:
         for piece in _gunzipped(packed):
+            check()
             file.write(piece)
 
 
@@ -148,25 +169,4 @@ def _gunzipped(packed: Path) -> Iterator[bytes]:
             while piece := stream.read(2**20):
                 yield piece
     except (OSError, EOFError, zlib.error) as error:
-        raise FrameError(f"{packed.name} cannot be unpacked: {error}: copy it again") from error
-
-
-def _funpack(packed: Path, target: Path) -> None:
-    require_whole(packed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AstropyWarning)  # faulty cards are handed on as they stand
-        _funpacked(packed).writeto(target, output_verify="silentfix", overwrite=True)
-
-
-def _funpacked(packed: Path) -> fits.PrimaryHDU:
-    """The image with its own cards and those of the primary HDU, where cameras' programs leave the facts."""
-    try:
-        with fits.open(packed) as hdus:
-            image = next((hdu for hdu in hdus if isinstance(hdu, fits.CompImageHDU)), None)
-            if image is None:
-                raise FrameError(f"{packed.name} holds no tile-compressed image: leave it out of the batch")
-            return fits.PrimaryHDU(image.data, completed(image.header, hdus[0].header))
-    except FrameError:
-        raise
-    except Exception as error:  # damaged bytes fail in a decoder in any way: CFITSIO's own, KeyError, MemoryError
         raise FrameError(f"{packed.name} cannot be unpacked: {error}: copy it again") from error

@@ -1,0 +1,31 @@
+"""`cupola warm`: compile the kernels into the cache, so that no batch waits for them."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import pkgutil
+from time import perf_counter
+
+from app.commands.console import DONE
+
+log = logging.getLogger(__name__)
+
+#: Behind everything else that wants a processor.
+_NICENESS = 19
+
+
+def run() -> int:
+    """Compile every kernel that is not in the cache; those that are cost a second or two."""
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
+    from app.pipeline import kernels
+
+    for module_info in pkgutil.iter_modules(kernels.__path__):
+        module = importlib.import_module(f"{kernels.__name__}.{module_info.name}")
+        if hasattr(module, "warm"):
+            began_s = perf_counter()
+            module.warm()
+            log.info("Kernels of %s are ready after %.1f s", module_info.name, perf_counter() - began_s)
+    return DONE

@@ -1,0 +1,317 @@
+"""The task of one light: one pass over raw frame, masters and product, a band of rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io.fits import Header
+from numpy.typing import NDArray
+
+from app.frames.fits_io import FrameReader, FrameSource, examine
+from app.frames.headers import locate_plane
+from app.frames.product_file import PIXELS, NewProduct, Plane
+from app.frames.provenance import CardRow, add_cards
+from app.model.batch import Combination
+from app.model.errors import CalibrationError, FrameError
+from app.model.flags import Dq
+from app.model.matching import DarkChoice
+from app.pipeline.kernels.calibrate import calibrate, decode, encode, peak, subtract, uncertainty
+from app.pipeline.products import Made
+from app.pipeline.workers import Check
+
+#: A pile-up of this many pixels at the very highest value is saturation.
+PILE_UP_PIXELS = 20
+PILE_UP_CONTRAST = 1.5
+#: May be saturated from this part of the level on, for the levels of masters differ from pixel to pixel.
+_CAUTION = 0.98
+#: Pixels of a band: all buffers of a thread together are some 5 MB.
+BAND_PIXELS = 1 << 18
+
+DQ = Plane("DQ", "u1", tuple((f"BIT{bit.bit_length() - 1}", bit.name or "", "") for bit in Dq))
+UNCERT = Plane("UNCERT", ">f4", (("BUNIT", "adu", "one standard deviation"),))
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """A master as tasks meet it; its planes are None where it has none.
+
+    Attributes
+    ----------
+    pixels, dq, error : FrameSource
+        Where they lie.
+    """
+
+    pixels: FrameSource
+    dq: FrameSource | None
+    error: FrameSource | None
+
+
+def master_of(combination: Combination) -> Master:
+    """Examine a master.
+
+    Raises
+    ------
+    CalibrationError
+        It is gone, or can no longer be read.
+    """
+    path = combination.file
+    try:
+        planes = [examine(path, plane=name) if locate_plane(path, name) else None for name in ("DQ", "UNCERT")]
+        return Master(examine(path), *planes)
+    except FrameError as error:
+        raise CalibrationError(
+            f"{combination.path.name} was there and cannot be read any more ({error}): resume the batch, "
+            "which makes it again"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Subtraction:
+    """What is subtracted from a frame: the dark, or the bias, or bias + scale (dark - bias), or nothing."""
+
+    bias: Master | None = None
+    dark: Master | None = None
+    scale: float = 1.0
+
+    @classmethod
+    def of(cls, choice: DarkChoice[Combination]) -> Subtraction:
+        """The masters of a choice; raises as `master_of`."""
+        bias, dark = (master_of(one) if one else None for one in (choice.bias, choice.dark))
+        return cls(bias, dark, choice.scale)
+
+    @property
+    def kernel_scale(self) -> float:
+        """The scale with which ``raw - bias - scale (dark - bias)`` holds, masters that are not there being zeros."""
+        if self.dark is None:
+            return 0.0
+        return 1.0 if self.bias is None else self.scale
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What the uncertainty of a frame is computed from."""
+
+    gain_e_per_adu: float
+    read_noise_e: float
+
+
+@dataclass(frozen=True, slots=True)
+class LightJob:
+    """How one light is calibrated.
+
+    Attributes
+    ----------
+    raw : FrameSource
+        The raw frame.
+    target : Path
+        The product.
+    header : Header
+        Of the product, but for SATURATE.
+    subtraction : Subtraction
+        What is taken off.
+    flat : Master or None
+        What it is divided by.
+    flat_floor : float
+        Flat values under it are no flat.
+    saturation_adu : float or None
+        Raw values, as read, from which on a pixel is saturated; None: seen by a pile-up of the highest values.
+    subtracted_adu, brightest : float
+        Mean level of what is subtracted, and how bright the flat gets, for SATURATE.
+    noise : Noise or None
+        Given when there shall be an UNCERT plane.
+    """
+
+    raw: FrameSource
+    target: Path
+    header: Header
+    subtraction: Subtraction
+    flat: Master | None
+    flat_floor: float
+    saturation_adu: float | None
+    subtracted_adu: float = 0.0
+    brightest: float = 1.0
+    noise: Noise | None = None
+
+
+class Rows:
+    """Bands of a frame or of a plane as float32, in a buffer that is used again; the same value everywhere without it.
+
+    Parameters
+    ----------
+    stack : ExitStack
+        Closes the file.
+    source : FrameSource or None
+        What is read.
+    height, columns : int
+        Of the greatest band.
+    value : float
+        Of every pixel, without a source.
+    """
+
+    def __init__(
+        self, stack: ExitStack, source: FrameSource | None, height: int, columns: int, value: float = 0.0
+    ) -> None:
+        self._values = np.full((height, columns), value, np.float32)
+        self._reader = stack.enter_context(FrameReader(source)) if source else None
+        is_float = source is None or source.encoding.dtype == np.float32
+        self._stored = (
+            self._values if is_float or source is None else np.empty((height, columns), source.encoding.dtype)
+        )
+
+    def read(self, first_row: int, last_row: int) -> NDArray[np.float32]:
+        """Rows [first_row, last_row), shape (pixels,), valid until the next call."""
+        values = self._values[: last_row - first_row]
+        if self._reader is not None:
+            stored = self._stored[: last_row - first_row]
+            self._reader.read_encoded(first_row, last_row, stored)
+            decode(stored, self._reader.encoding, values)
+        return values.reshape(-1)
+
+
+class Subtracted:
+    """Bands of what is subtracted from frames, read once for all of them."""
+
+    def __init__(self, stack: ExitStack, subtraction: Subtraction, height: int, columns: int) -> None:
+        pixels = [master.pixels if master else None for master in (subtraction.bias, subtraction.dark)]
+        self._rows = [Rows(stack, source, height, columns) for source in pixels]
+        self.bias, self.dark = (rows.read(0, 0) for rows in self._rows)
+
+    def load(self, first_row: int, last_row: int) -> None:
+        """Read bias and dark of rows [first_row, last_row)."""
+        self.bias, self.dark = (rows.read(first_row, last_row) for rows in self._rows)
+
+    def take_off(self, raw: NDArray[np.float32], scale: float, values: NDArray[np.float32]) -> None:
+        """Fill `values` with the band of a frame less what was loaded."""
+        subtract(raw, self.bias, self.dark, scale, values)
+
+
+def row_bands(first_row: int, last_row: int, columns: int) -> Iterator[tuple[int, int]]:
+    """Cut rows into bands of `BAND_PIXELS`."""
+    height = band_height(columns)
+    for first in range(first_row, last_row, height):
+        yield first, min(first + height, last_row)
+
+
+def band_height(columns: int) -> int:
+    """Rows of a band."""
+    return max(1, BAND_PIXELS // max(columns, 1))
+
+
+def calibrate_light(job: LightJob, check: Check) -> Made:
+    """Subtract, divide, flag and write one light.
+
+    Its planes are the pixels; DQ, which has the flags of the masters and those of its own; and on request UNCERT. A
+    BAD pixel keeps its value, for an eye that looks at one frame: who measures or stacks leaves flagged pixels out.
+
+    Raises
+    ------
+    FrameError, OutputError
+        A file cannot be read or is not what it was; the product cannot be written.
+    """
+    saturation_adu = job.saturation_adu
+    if saturation_adu is None:
+        saturation_adu = _pile_up(job.raw, check)
+    header = job.header.copy()
+    add_cards(header, _saturation_cards(job, saturation_adu))
+    planes = (PIXELS, DQ, UNCERT) if job.noise else (PIXELS, DQ)
+    shape = job.raw.rows, job.raw.columns
+    with ExitStack() as stack:
+        light = _Light(stack, job, np.inf if saturation_adu is None else saturation_adu)
+        product = stack.enter_context(NewProduct(job.target, header, shape, planes))
+        for first, last in row_bands(0, *shape):
+            check()
+            for plane, values in enumerate(light.bands(first, last)):
+                product.layout.write(plane, first, values.reshape(last - first, -1))
+        return Made(product.finish())
+
+
+class _Light:
+    """Bands of the planes of one light."""
+
+    def __init__(self, stack: ExitStack, job: LightJob, saturation_adu: float) -> None:
+        self._job = job
+        self._columns = job.raw.columns
+        height = min(band_height(self._columns), job.raw.rows)
+        size = height, self._columns
+        self._raw = Rows(stack, job.raw, *size)
+        self._subtracted = Subtracted(stack, job.subtraction, *size)
+        self._scale = job.subtraction.kernel_scale
+        self._flat = Rows(stack, job.flat.pixels if job.flat else None, *size, value=1.0)
+        masters = (job.subtraction.bias, job.subtraction.dark, job.flat)
+        self._flags = [
+            stack.enter_context(FrameReader(master.dq)) for master in masters if master is not None and master.dq
+        ]
+        self._errors = [Rows(stack, master.error if master else None, *size) for master in masters] if job.noise else []
+        self._saturation_adu = np.float32(saturation_adu)
+        self._values = np.empty(height * self._columns, np.float32)
+        self._dq = np.empty(height * self._columns, np.uint8)
+
+    def bands(self, first: int, last: int) -> Iterator[NDArray[Any]]:
+        """Rows [first, last) of every plane as bytes of FITS; each is valid until the next."""
+        pixels = (last - first) * self._columns
+        values, dq = self._values[:pixels], self._dq[:pixels]
+        raw, flat = self._raw.read(first, last), self._flat.read(first, last)
+        self._subtracted.load(first, last)
+        dq[...] = 0
+        for reader in self._flags:
+            dq |= reader.read(first, last).reshape(-1)
+        floor = np.float32(self._job.flat_floor)
+        bias, dark, scale = self._subtracted.bias, self._subtracted.dark, self._scale
+        calibrate(raw, bias, dark, scale, flat, floor, self._saturation_adu, values, dq)
+        self._mark_dead(first, last, dq)
+        if self._job.noise is None:
+            yield encode(values)
+            yield dq
+            return
+        yield values
+        yield dq
+        gain, read_noise_e = self._job.noise.gain_e_per_adu, self._job.noise.read_noise_e
+        of_bias, of_dark, of_flat = (rows.read(first, last) for rows in self._errors)
+        errors = of_bias, of_dark, of_flat
+        uncertainty(
+            raw, bias, dark, scale, flat, errors, np.float32(1.0 / gain), np.float32(read_noise_e / gain), values
+        )
+        yield encode(values)
+
+    def _mark_dead(self, first: int, last: int, dq: NDArray[np.uint8]) -> None:
+        """Say of an amplifier that does not work that it is so: its pixels have no data."""
+        readout = self._job.raw.readout
+        for amplifier in readout.amplifiers if readout else ():
+            place = amplifier.trimmed
+            low, high = max(first, place.first_row), min(last, place.last_row)
+            if amplifier.is_dead and low < high:
+                rows = dq.reshape(last - first, -1)[low - first : high - first]
+                rows[:, place.first_column : place.last_column] |= np.uint8(Dq.DEAD)
+
+
+def _pile_up(raw: FrameSource, check: Check) -> float | None:
+    """Highest value of a raw frame when many pixels have it, far over the median; else None: saturation is not seen."""
+    highest, count = -np.inf, 0
+    sampled = []
+    with ExitStack() as stack:
+        rows = Rows(stack, raw, min(band_height(raw.columns), raw.rows), raw.columns)
+        for first, last in row_bands(0, raw.rows, raw.columns):
+            check()
+            values = rows.read(first, last)
+            sampled.append(values.reshape(last - first, -1)[-first % 8 :: 8, ::8].ravel())
+            top, number, _ = peak(values, np.float32(np.inf))
+            if top > highest:
+                highest, count = float(top), 0
+            count += number if top == highest else 0
+    known = np.concatenate(sampled)
+    known = known[np.isfinite(known)]
+    typical = float(np.median(known)) if known.size else np.inf
+    return highest if count >= PILE_UP_PIXELS and highest > PILE_UP_CONTRAST * typical else None
+
+
+def _saturation_cards(job: LightJob, saturation_adu: float | None) -> list[CardRow]:
+    """Level over which calibrated values may be saturated: where the flat is brightest, they fall the lowest."""
+    if saturation_adu is None:
+        return []
+    level = (saturation_adu - job.subtracted_adu) / job.brightest
+    return [("SATURATE", round(_CAUTION * level, 1), "[adu] may be saturated from here on")]
