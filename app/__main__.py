@@ -200,6 +200,19 @@ def drill(
 
 
 @app.command()
+def bench(
+    name: Annotated[str | None, typer.Argument(help="One benchmark; without it all are run.")] = None,
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer rounds of smaller frames: two minutes for all.")] = False,
+    json: Json = False,
+) -> None:
+    """Measure the Processor against what users would run instead, and against its targets."""
+    from app.commands import bench as command
+
+    raise typer.Exit(command.run(name, is_quick=quick, as_json=json))
+
+
+@app.command()
 def doctor(*, json: Json = False) -> None:
     """Say what is installed, what is missing, and what to do."""
     from app.commands import doctor as command

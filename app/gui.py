@@ -202,8 +202,9 @@ def _of_settings() -> Iterator[Station]:
     """Open what the settings name."""
     from app.bootstrap.observatory import open_observatory  # slow to import: in the thread that opens it
     from app.bootstrap.station import open_station
+    from app.bootstrap.warming import kernels_warming
 
-    with open_observatory() as observatory, open_station(observatory) as station:
+    with open_observatory() as observatory, open_station(observatory) as station, kernels_warming():
         yield station
 
 

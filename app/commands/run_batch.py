@@ -1,41 +1,34 @@
-"""The child process of one batch: events on stdout, logs to stderr, database and batch folder; ends with its stdin."""
+"""The child process of one batch: events on stdout, logs on stderr; it stops, in time, when its standard input ends."""
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
-import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
-from filelock import FileLock, Timeout
-
-from app.bootstrap.observatory import Observatory, lock_file, open_observatory
-from app.commands.console import DONE, FAILED, log_to_stderr
-from app.frames.product_file import output_error
-from app.model.batch import FileBatch, Status
-from app.model.errors import ObservatoryError
-from app.model.records import LogEntry
-from app.pipeline.events import Cancelling, Event, Refused, to_line
-from app.pipeline.run_batch import run_batch
+from app.commands.console import FAILED, log_to_stderr
+from app.model.batch import Status
+from app.pipeline.events import BatchEnded, Cancelling, Event, StepEnded, StepStarted, to_line
 from app.pipeline.step import CancelToken
-from app.services.alerts import AlertHandler
 
-log = logging.getLogger(__name__)
-
-_FLUSH_AT = 50
 #: Whoever watches the batch comes first when the processors are busy.
 _NICENESS = 10
-#: Lines are written whole.
-_reporting = threading.Lock()
+#: So long the work may take to stop by itself: a kernel that compiles, or a library, asks nobody.
+_PATIENCE_S = 1.3
+#: So long the last words may take; without them the supervisor says what became of the batch.
+_LAST_WORDS_S = 0.3
 
 
-def run(key: int, into: Path | None, *, restart: bool) -> int:
-    """Calibrate the batch with that key.
+def run(key: int, into: Path | None, *, restart: bool) -> NoReturn:
+    """Calibrate the batch with that key, and end with 0 when it was done, with problems or without; else with 1.
 
     Parameters
     ----------
@@ -45,167 +38,91 @@ def run(key: int, into: Path | None, *, restart: bool) -> int:
         Another root for the batch's folder.
     restart : bool
         Make everything anew.
-
-    Returns
-    -------
-    int
-        0 when it was done, with problems or without; 1 otherwise.
     """
     log_to_stderr()
     logging.getLogger("app").setLevel(logging.INFO)
-    if hasattr(os, "nice"):
-        os.nice(_NICENESS)
-    cancel = CancelToken()
+    # The fits are small and the work has threads of its own: those of BLAS only wait for each other, at twice the cost.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    cancel, told = CancelToken(), Told()
     signal.signal(signal.SIGTERM, lambda *_: cancel.cancel())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the supervisor's: it ends our standard input
-    for listen in (_cancel_at_end_of_input, _acknowledge):
-        threading.Thread(target=listen, args=(cancel,), name=listen.__name__, daemon=True).start()
-    try:
-        with open_observatory() as observatory, _alone(observatory, key):
-            batch = _prepared(observatory, key, into, restart=restart)
-            with _logging(observatory, batch):
-                return _run(observatory, batch, cancel)
-    except ObservatoryError as error:
-        _report(Refused(str(error)))
-        return FAILED
+    for listen, arguments in ((_cancel_at_end_of_input, (cancel,)), (_end_in_time, (cancel, told))):
+        threading.Thread(target=listen, args=arguments, name=listen.__name__, daemon=True).start()
+    if hasattr(os, "nice"):  # on Linux it is a thread's own: those that listen are begun and stay quick
+        os.nice(_NICENESS)
+    gc.disable()  # nothing that is imported is garbage: to look for some would take a third of the time
+    from app.commands.batch_work import work  # takes a second or two to import, and a wish may come meanwhile
+
+    gc.freeze()
+    gc.enable()
+    code = work(key, into, told, cancel, restart=restart)
+    logging.shutdown()
+    os._exit(code)  # everything is closed: to take down what was imported and compiled would take a second more
 
 
-def _prepared(observatory: Observatory, key: int, into: Path | None, *, restart: bool) -> FileBatch:
-    """The batch as it is to be worked on; only who holds its lock may change what it aims at.
+class Told:
+    """What was told of the batch: the reporter, and the last words where the work cannot say them.
 
-    Raises
-    ------
-    ObservatoryError
-        Its folder cannot be written, or lies in the way of the raw frames.
+    Attributes
+    ----------
+    abandon : callable
+        Records, after so many seconds of a step, that the run was cut short; set once there is a batch.
     """
-    batches = observatory.batches
-    batch = batches.batch(key) if into is None else batches.move_to(key, into)
-    if restart:
-        batch = batches.begin_restart(key)
-        shutil.rmtree(batch.set_folder(batch.target_generation), ignore_errors=True)  # of an unfinished restart
-    source = Path(batch.source).resolve()
-    if source.is_relative_to(batch.folder.resolve()):
-        raise ObservatoryError(
-            f"products in {batch.folder} would lie among the raw frames: choose another folder with --into"
-        )
-    try:
-        batch.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(batch.folder, error) from error
-    return batch
 
+    def __init__(self) -> None:
+        self.abandon: Callable[[float], None] | None = None
+        self._lock = threading.Lock()
+        self._step: str | None = None
+        self._began_s = 0.0
+        self._has_ended = False
 
-def _run(observatory: Observatory, batch: FileBatch, cancel: CancelToken) -> int:
-    try:
-        status = run_batch(observatory.batches, batch, observatory.settings, _report, cancel, observatory.clock)
-    except ObservatoryError:
-        raise
-    except Exception:
-        log.exception("Batch %s ended by a fault of the program", batch.name)
-        return FAILED
-    return DONE if status in (Status.DONE, Status.DONE_WITH_PROBLEMS) else FAILED
+    def report(self, event: Event) -> None:
+        """Write an event."""
+        with self._lock:
+            self._write(event)
 
+    def end(self) -> NoReturn:
+        """End the process as if the work had stopped by itself: what it made is kept, and resume makes the rest."""
+        try:
+            if self._lock.acquire(timeout=_LAST_WORDS_S):  # never released: nothing is told after the end
+                self._say_last()
+        finally:
+            os._exit(FAILED)
 
-def _report(event: Event) -> None:
-    with _reporting, suppress(BrokenPipeError):  # the supervisor is gone: its end of stdin cancels the work
-        sys.stdout.write(to_line(event))
-        sys.stdout.flush()
+    def _say_last(self) -> None:
+        if self.abandon is None or self._has_ended:
+            return
+        seconds = time.monotonic() - self._began_s
+        self.abandon(seconds)
+        if self._step is not None:
+            from app.pipeline.external_solvers import kill_all  # all steps are there since the first began
+
+            kill_all()
+            self._write(StepEnded(self._step, Status.CANCELLED, seconds, None))
+        self._write(BatchEnded(Status.CANCELLED))
+        logging.shutdown()
+
+    def _write(self, event: Event) -> None:
+        match event:
+            case StepStarted(name):
+                self._step, self._began_s = name, time.monotonic()
+            case StepEnded():
+                self._step = None
+            case BatchEnded():
+                self._has_ended = True
+        with suppress(BrokenPipeError):  # the supervisor is gone: its end of stdin cancels the work
+            sys.stdout.write(to_line(event))
+            sys.stdout.flush()
 
 
 def _cancel_at_end_of_input(cancel: CancelToken) -> None:
-    sys.stdin.read()
+    sys.stdin.buffer.read()
     cancel.cancel()
 
 
-def _acknowledge(cancel: CancelToken) -> None:
-    """Say at once that the wish was heard, whatever the work is at."""
+def _end_in_time(cancel: CancelToken, told: Told) -> None:
+    """Say at once that the wish was heard, whatever the work is at, and wait for its end no longer than that takes."""
     cancel.wait()
-    _report(Cancelling())
-
-
-@contextmanager
-def _alone(observatory: Observatory, key: int) -> Iterator[None]:
-    """Hold the batch's lock; it goes when the process goes, however it goes.
-
-    Raises
-    ------
-    ObservatoryError
-        Another process holds it.
-    """
-    file = lock_file(observatory.database, f"batch-{key}")
-    lock = FileLock(file, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        name = observatory.batches.batch(key).name
-        raise ObservatoryError(
-            f"batch {name} is being worked on by another process ({file} is locked): wait for it, or cancel it first"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _logging(observatory: Observatory, batch: FileBatch) -> Iterator[None]:
-    """Route the log to the batch's file and the database, and errors to the admins."""
-    try:
-        file = logging.FileHandler(batch.folder / "log.txt", encoding="utf-8")
-    except OSError as error:
-        raise output_error(batch.folder / "log.txt", error) from error
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s %(message)s"))
-    records = _BatchRecords(observatory, batch.key)
-    alerts = AlertHandler(observatory.outbox, observatory.settings.mail.recipients)
-    alerts.addFilter(_names(batch))
-    root = logging.getLogger()
-    handlers = (file, records, alerts)
-    for handler in handlers:
-        root.addHandler(handler)
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            root.removeHandler(handler)
-            handler.close()
-
-
-def _names(batch: FileBatch) -> Callable[[logging.LogRecord], bool]:
-    """A filter that lets everything pass and tells the mails which batch it is about."""
-
-    def name(record: logging.LogRecord) -> bool:
-        record.batch = batch.name
-        return True
-
-    return name
-
-
-class _BatchRecords(logging.Handler):
-    """Keeps the batch's log in the database, some records at a time."""
-
-    def __init__(self, observatory: Observatory, batch: int) -> None:
-        super().__init__(logging.INFO)
-        self._clock = observatory.clock
-        self._records = observatory.log_records
-        self._batch = batch
-        self._waiting: list[LogEntry] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._waiting.append(LogEntry(self._batch, self._clock.utc(), record.levelno, record.name, record.getMessage()))
-        if len(self._waiting) >= _FLUSH_AT or record.levelno >= logging.WARNING:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what waits."""
-        self.acquire()
-        try:
-            waiting, self._waiting = self._waiting, []
-            self._records.add_many(waiting)
-        except ObservatoryError:
-            self.handleError(logging.LogRecord("app", logging.ERROR, "", 0, "log of the batch not kept", None, None))
-        finally:
-            self.release()
-
-    def close(self) -> None:
-        self.flush()
-        super().close()
+    told.report(Cancelling())
+    threading.Event().wait(_PATIENCE_S)
+    told.end()

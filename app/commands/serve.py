@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from app.bootstrap.observatory import Observatory, open_observatory
 from app.bootstrap.station import open_station
+from app.bootstrap.warming import kernels_warming
 from app.commands.console import DONE, ProgressLine, give, mails, refuse, say
 from app.model.errors import StoreError
 
@@ -46,6 +47,7 @@ def run(port: int | None, *, as_json: bool) -> int:
         mails(observatory),
         observatory.processor.on_duty(),
         open_station(observatory, port=port, is_attended=False) as station,
+        kernels_warming(),
     ):
         if station.http is None:
             return refuse(station.http_failure or "The front desk cannot listen", as_json=as_json)

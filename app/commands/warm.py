@@ -6,7 +6,9 @@ import importlib
 import logging
 import os
 import pkgutil
+from collections.abc import Iterator
 from time import perf_counter
+from types import ModuleType
 
 from app.commands.console import DONE
 
@@ -20,12 +22,17 @@ def run() -> int:
     """Compile every kernel that is not in the cache; those that are cost a second or two."""
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
-    from app.pipeline import kernels
-
-    for module_info in pkgutil.iter_modules(kernels.__path__):
-        module = importlib.import_module(f"{kernels.__name__}.{module_info.name}")
+    for module in kernel_modules():
         if hasattr(module, "warm"):
             began_s = perf_counter()
             module.warm()
-            log.info("Kernels of %s are ready after %.1f s", module_info.name, perf_counter() - began_s)
+            log.info("Kernels of %s are ready after %.1f s", module.__name__, perf_counter() - began_s)
     return DONE
+
+
+def kernel_modules() -> Iterator[ModuleType]:
+    """The modules of `app.pipeline.kernels`."""
+    from app.pipeline import kernels
+
+    for module_info in pkgutil.iter_modules(kernels.__path__):
+        yield importlib.import_module(f"{kernels.__name__}.{module_info.name}")

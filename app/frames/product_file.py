@@ -17,12 +17,16 @@ from astropy.io.fits import Header
 from numpy.typing import NDArray
 
 from app.frames.fits_io import checksum
-from app.frames.headers import locate_image
+from app.frames.headers import locate_image, unreadable
 from app.frames.star_table import star_table_at
 from app.model.errors import OutputError
 
 BLOCK = 2880
 _COPY_BYTES = 2**20
+#: Before the digest of a draft, which is no SHA-256 of its file.
+_DRAFT = "draft:"
+#: Columns of 64-bit words that are summed for it.
+_SUMS = 512
 _BITPIX = {"u1": 8, ">f4": -32}
 
 
@@ -79,17 +83,12 @@ class Layout:
         OutputError
             The disk is full, read-only or gone.
         """
-        dtype = np.dtype(self.dtypes[plane])
-        stored = np.ascontiguousarray(values, dtype)
-        offset = self.offsets[plane] + first_row * self.columns * dtype.itemsize
-        try:
-            with self.part.open("r+b", buffering=0) as file:
-                file.seek(offset)
-                left = stored.reshape(-1).view(np.uint8).data
-                while left:
-                    left = left[file.write(left) :]
-        except OSError as error:
-            raise output_error(self.part, error) from error
+        with self.opened() as part:
+            part.write(plane, first_row, values)
+
+    def opened(self) -> Part:
+        """The file, for many bands; ``with layout.opened() as part``. Raises as `write`."""
+        return Part(self)
 
     def read(self, plane: int, first_row: int, last_row: int) -> NDArray[Any]:
         """Rows [first_row, last_row) of a plane as they were written, in this machine's byte order.
@@ -108,8 +107,41 @@ class Layout:
         return stored.astype(dtype.newbyteorder("="), copy=False).reshape(-1, self.columns)
 
 
+class Part:
+    """The unfinished file of a product, open for many bands; see `Layout.opened`."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        try:
+            self._file = layout.part.open("r+b", buffering=0)
+        except OSError as error:
+            raise output_error(layout.part, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def write(self, plane: int, first_row: int, values: NDArray[Any]) -> None:
+        """As `Layout.write`; values that are contiguous and of the plane's own type are not copied."""
+        layout = self._layout
+        dtype = np.dtype(layout.dtypes[plane])
+        left = np.ascontiguousarray(values, dtype).reshape(-1).view(np.uint8).data
+        try:
+            self._file.seek(layout.offsets[plane] + first_row * layout.columns * dtype.itemsize)
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            raise output_error(layout.part, error) from error
+
+
 class NewProduct:
     """A product that is being made: ``with NewProduct(...) as product``, bands to its layout, then `finish`.
+
+    What a later step writes anew, with another header, is finished as a draft.
 
     Left without `finish`, it leaves nothing behind.
 
@@ -186,9 +218,45 @@ class NewProduct:
             raise output_error(self._path, error) from error
         return digest
 
+    def finish_draft(self) -> str:
+        """Put the product in its place, for `replace_header` to come: what a crash takes from it is seen, and no loss.
+
+        Returns
+        -------
+        str
+            What `is_unchanged` knows the file by; costs a fifth of a SHA-256.
+
+        Raises
+        ------
+        OutputError
+            The disk is read-only or gone.
+        """
+        try:
+            digest = _digest_of_draft(self.layout.part)
+            self.layout.part.replace(self._path)
+        except OSError as error:
+            raise output_error(self._path, error) from error
+        return digest
+
     def _discard(self) -> None:
         with contextlib.suppress(OSError):  # finished, or the folder itself is what failed
             self.layout.part.unlink()
+
+
+def is_unchanged(path: Path, digest: str) -> bool:
+    """Whether a file is what it was when it was finished; `digest` is what `NewProduct` or `replace_header` returned.
+
+    Raises
+    ------
+    FrameError
+        It cannot be read.
+    """
+    if not digest.startswith(_DRAFT):
+        return checksum(path) == digest
+    try:
+        return _digest_of_draft(path) == digest
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def write_product(path: Path, header: Header, shape: tuple[int, int], rows: Iterable[NDArray[Any]]) -> str:
@@ -299,6 +367,18 @@ def _header_bytes(header: Header, shape: tuple[int, int], plane: Plane, *, has_m
         structure.extend(header, strip=True, unique=False)
     text: str = structure.tostring(sep="", endcard=True, padding=True)
     return text.encode("ascii")
+
+
+def _digest_of_draft(path: Path) -> str:
+    """SHA-256 over sums of columns of words: damage changes it as surely, though who means to could get round it."""
+    digest = hashlib.sha256()
+    buffer = np.empty((_COPY_BYTES // (8 * _SUMS), _SUMS), "<u8")
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(buffer.reshape(-1).view(np.uint8).data):
+            buffer.reshape(-1).view(np.uint8)[size:] = 0
+            digest.update(buffer.sum(axis=0).data)
+        digest.update(file.tell().to_bytes(8, "little"))
+    return _DRAFT + digest.hexdigest()
 
 
 def _allocate(handle: int, size: int) -> None:

@@ -233,7 +233,8 @@ def _by_settings(camera: Camera | None) -> list[Amplifier]:
 
 def _numbered(header: Header) -> Iterator[Amplifier]:
     binning = facts(header).binning or (1, 1)
-    for number in range(1, _MOST_AMPLIFIERS + 1):
+    endings = {keyword[len(keyword.rstrip("0123456789")) :] for keyword in header}
+    for number in (one for one in range(1, _MOST_AMPLIFIERS + 1) if str(one) in endings):
         data = value(header, *_names(number, "DATASEC", "DSEC", "TRIMSEC", "TSEC"))
         place = value(header, *_names(number, "DETSEC", "CCDSEC", "CSEC"))
         if isinstance(data, str) and isinstance(place, str):

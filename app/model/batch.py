@@ -129,7 +129,7 @@ class NewCombination:
     recipe : str
         SHA-256 over kind, inputs, masters and parameters: the same recipe gives the same product.
     checksum : str
-        SHA-256 of the file.
+        SHA-256 of the file; of a light that is not measured yet, the digest of a draft.
     facts : FrameFacts
         What its frames have in common: camera, size, binning, gain, filter, exposure, temperature, date of the first.
     exposures : tuple of int

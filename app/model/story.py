@@ -12,7 +12,9 @@ from app.model.batch import Combination, Exposure, FileBatch, LeftOut, Problem, 
 from app.model.frame import FrameKind
 from app.model.matching import USUAL, Key, by_exposure, by_filter, groups
 from app.model.order_life import StoredOrder
+from app.model.quality_trend import TrendPoint, verdict_in
 from app.model.records import LogEntry
+from app.model.verdict import Verdict
 from app.model.wording import count_text, night_text
 from app.model.work_order import OrderState
 
@@ -149,6 +151,10 @@ class ProductCard:
         What it was made with and why, a sentence each.
     raw_path : Path or None
         The raw frame, for a product of one.
+    verdict : Verdict or None
+        Of a light that was judged.
+    reasons : tuple of str
+        Why it is doubtful or left out of stacks.
     """
 
     key: int
@@ -163,6 +169,8 @@ class ProductCard:
     inputs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     raw_path: Path | None = None
+    verdict: Verdict | None = None
+    reasons: tuple[str, ...] = ()
 
     @property
     def is_unsolved(self) -> bool:
@@ -227,6 +235,7 @@ class BatchStory:
     left_s: float | None = None
     products: tuple[ProductCard, ...] = ()
     is_old_set: bool = False
+    trend: tuple[TrendPoint, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     log: tuple[LogEntry, ...] = ()
 
@@ -404,6 +413,8 @@ def _card(one: Combination, others: Mapping[int, Combination], raw: Mapping[int,
         one.inputs,
         tuple(_reasons(one, others)),
         raw.get(one.exposures[0]) if is_light and one.exposures else None,
+        verdict_in(qc),
+        tuple(qc.get("reasons", ())),
     )
 
 

@@ -65,7 +65,7 @@ def judge(
     Parameters
     ----------
     light : mapping
-        Quality numbers by keyword: FWHMPIX, L1ELLIP, NSTARS, SATFRAC; what is not known is not judged.
+        Quality numbers by keyword: FWHMPIX, L1ELLIP, NSTARS, SATFRAC, QCFLAG; what is not known is not judged.
     group : sequence of mapping
         Of all lights of the stack, this one among them.
     limits : Quality
@@ -87,6 +87,7 @@ def judge(
         *_elongated(light, limits),
         *_few_stars(light, group, limits),
         *_saturated(light),
+        *_unfocused(light),
         *_faint(transparency, faint_flux_ratio, limits),
     )
     flags = _NOTHING
@@ -146,6 +147,12 @@ def _saturated(light: Mapping[str, Any]) -> Iterator[_Doubt]:
         limit = WORST_SATURATED_PART if is_worst else SATURATED_PART
         reason = f"{part:.3f} of its pixels are saturated, {limit:g} is the limit: expose shorter"
         yield _Doubt(Qc.SATURATED, is_worst, reason)
+
+
+def _unfocused(light: Mapping[str, Any]) -> Iterator[_Doubt]:
+    if Qc.OUT_OF_FOCUS & light.get("QCFLAG", 0):
+        reason = f"stars are rings or discs of {light['FWHMPIX']:.0f} px, out of focus: focus the telescope"
+        yield _Doubt(Qc.OUT_OF_FOCUS, False, reason)
 
 
 def _faint(transparency: float | None, faint_flux_ratio: float, limits: Quality) -> Iterator[_Doubt]:

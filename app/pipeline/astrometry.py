@@ -16,7 +16,18 @@ from app.model.frame import FrameFacts
 from app.model.settings import Settings
 from app.pipeline.blind import ANY_SCALE, solve_blind
 from app.pipeline.external_solvers import Query, is_installed, solve_external
-from app.pipeline.plate_solve import TOO_SPARSE, Hint, Lens, Solution, Unsolved, detected, go_on, solve
+from app.pipeline.plate_solve import (
+    TOO_SPARSE,
+    Hint,
+    Lens,
+    Rejected,
+    Solution,
+    TooSparse,
+    Unsolved,
+    detected,
+    go_on,
+    solve,
+)
 from app.pipeline.sky_fit import Distortion
 from app.pipeline.workers import Check
 
@@ -25,6 +36,7 @@ log = logging.getLogger(__name__)
 _WRONG_SCALE = 2.1  # a header that forgot a binning of 2
 _SCALE_STEP = 1.5  # between scales that are tried around a position; each hint reaches 20 % either way
 _WIDEST_DEG = 10.0  # diagonal of the widest frame that is tried at such a scale
+_NEAR, _ANYWHERE = "near the position: ", "anywhere: "
 _REMEMBERED_FROM = 30  # matched stars of a solution whose distortion is worth remembering
 
 
@@ -78,20 +90,26 @@ def find_position(
     Raises
     ------
     Unsolved
-        If none did; what each one said.
+        If none did; what each one said. `Rejected` if one found a place that was not believed.
     """
     catalogue = catalogue or StarCatalogue.embedded()
     pixels = detected(stars.x, stars.y)
     said: list[str] = []
+    is_sparse = is_rejected = False
     for where, attempt in _attempts(pixels, shape, facts, settings, train, check, catalogue):
+        if is_sparse and where == _ANYWHERE:
+            said.append(f"{where}not searched, as {TOO_SPARSE}")
+            continue
         try:
             return attempt()
         except Unsolved as reason:
+            is_sparse |= isinstance(reason, TooSparse)
+            is_rejected |= isinstance(reason, Rejected)
             log.debug("%s%s", where, reason)
             said.append(f"{where}{reason}")
     if not said:
         raise Unsolved("No solver of astrometry.solvers is installed, or has a position to start from")
-    raise Unsolved("; ".join(said))
+    raise (Rejected if is_rejected else Unsolved)("; ".join(said))
 
 
 def _attempts(
@@ -117,10 +135,10 @@ def _attempts(
                 yield "", partial(solve_external, solver, query, catalogue, check)
             continue
         if near is not None:
-            yield "near the position: ", partial(_near, pixels, shape, near, scale_arcsec, catalogue, lens, check)
+            yield _NEAR, partial(_near, pixels, shape, near, scale_arcsec, catalogue, lens, check)
         if limits.blind:
             scales = _about(scale_arcsec, _WRONG_SCALE)
-            yield "anywhere: ", partial(solve_blind, pixels.real, pixels.imag, shape, catalogue, scales, lens, check)
+            yield _ANYWHERE, partial(solve_blind, pixels.real, pixels.imag, shape, catalogue, scales, lens, check)
 
 
 def _about(scale_arcsec: float | None, factor: float) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from astropy.io.fits import Header
 from numpy.typing import NDArray
 
-from app.frames.fits_io import FrameReader, FrameSource, examine
+from app.frames.fits_io import Encoding, FrameReader, FrameSource, examine
 from app.frames.headers import locate_plane
 from app.frames.product_file import PIXELS, NewProduct, Plane
 from app.frames.provenance import CardRow, add_cards
@@ -20,7 +21,8 @@ from app.model.batch import Combination
 from app.model.errors import CalibrationError, FrameError
 from app.model.flags import Dq
 from app.model.matching import DarkChoice
-from app.pipeline.kernels.calibrate import calibrate, decode, encode, peak, subtract, uncertainty
+from app.pipeline.cosmics import CosmicSearch, flag_cosmics
+from app.pipeline.kernels.calibrate import calibrate, decode, peak, subtract, uncertainty
 from app.pipeline.products import Made
 from app.pipeline.workers import Check
 
@@ -29,8 +31,10 @@ PILE_UP_PIXELS = 20
 PILE_UP_CONTRAST = 1.5
 #: May be saturated from this part of the level on, for the levels of masters differ from pixel to pixel.
 _CAUTION = 0.98
-#: Pixels of a band: all buffers of a thread together are some 5 MB.
-BAND_PIXELS = 1 << 18
+#: Pixels of a band: all buffers of a thread together are some 2 MB.
+BAND_PIXELS = 1 << 17
+#: How the numbers of products are stored.
+_OF_MASTERS = Encoding(np.dtype(np.float32), is_swapped=sys.byteorder == "little")
 
 DQ = Plane("DQ", "u1", tuple((f"BIT{bit.bit_length() - 1}", bit.name or "", "") for bit in Dq))
 UNCERT = Plane("UNCERT", ">f4", (("BUNIT", "adu", "one standard deviation"),))
@@ -124,6 +128,8 @@ class LightJob:
         Mean level of what is subtracted, and how bright the flat gets, for SATURATE.
     noise : Noise or None
         Given when there shall be an UNCERT plane.
+    cosmics : CosmicSearch or None
+        Given when cosmic rays shall be flagged.
     """
 
     raw: FrameSource
@@ -136,41 +142,66 @@ class LightJob:
     subtracted_adu: float = 0.0
     brightest: float = 1.0
     noise: Noise | None = None
+    cosmics: CosmicSearch | None = None
 
 
 class Rows:
-    """Bands of a frame or of a plane as float32, in a buffer that is used again; the same value everywhere without it.
+    """Bands of a raw frame as float32, in a buffer that is used again.
 
     Parameters
     ----------
     stack : ExitStack
         Closes the file.
-    source : FrameSource or None
+    source : FrameSource
         What is read.
     height, columns : int
         Of the greatest band.
+    """
+
+    def __init__(self, stack: ExitStack, source: FrameSource, height: int, columns: int) -> None:
+        self._reader = stack.enter_context(FrameReader(source))
+        self._values = np.empty((height, columns), np.float32)
+        is_float = source.encoding.dtype == np.float32
+        self._stored = self._values if is_float else np.empty((height, columns), source.encoding.dtype)
+
+    def read(self, first_row: int, last_row: int) -> NDArray[np.float32]:
+        """Rows [first_row, last_row), shape (pixels,), valid until the next call."""
+        values, stored = self._values[: last_row - first_row], self._stored[: last_row - first_row]
+        self._reader.read_encoded(first_row, last_row, stored)
+        decode(stored, self._reader.encoding, values)
+        return values.reshape(-1)
+
+
+class Words:
+    """Bands of a master or of its errors as the words of FITS, in a buffer that is used again.
+
+    Parameters
+    ----------
+    stack, source, height, columns
+        As for `Rows`.
     value : float
         Of every pixel, without a source.
+
+    Raises
+    ------
+    FrameError
+        It is no float32 image.
     """
 
     def __init__(
         self, stack: ExitStack, source: FrameSource | None, height: int, columns: int, value: float = 0.0
     ) -> None:
-        self._values = np.full((height, columns), value, np.float32)
+        self._values = np.full((height, columns), value, ">f4")
+        if source is not None and source.encoding != _OF_MASTERS:
+            raise FrameError(f"{source.path.name} holds no float32 numbers as masters do: make it again")
         self._reader = stack.enter_context(FrameReader(source)) if source else None
-        is_float = source is None or source.encoding.dtype == np.float32
-        self._stored = (
-            self._values if is_float or source is None else np.empty((height, columns), source.encoding.dtype)
-        )
 
-    def read(self, first_row: int, last_row: int) -> NDArray[np.float32]:
+    def read(self, first_row: int, last_row: int) -> NDArray[np.uint32]:
         """Rows [first_row, last_row), shape (pixels,), valid until the next call."""
         values = self._values[: last_row - first_row]
         if self._reader is not None:
-            stored = self._stored[: last_row - first_row]
-            self._reader.read_encoded(first_row, last_row, stored)
-            decode(stored, self._reader.encoding, values)
-        return values.reshape(-1)
+            self._reader.read_encoded(first_row, last_row, values)
+        return values.reshape(-1).view(np.uint32)
 
 
 class Subtracted:
@@ -178,12 +209,12 @@ class Subtracted:
 
     def __init__(self, stack: ExitStack, subtraction: Subtraction, height: int, columns: int) -> None:
         pixels = [master.pixels if master else None for master in (subtraction.bias, subtraction.dark)]
-        self._rows = [Rows(stack, source, height, columns) for source in pixels]
-        self.bias, self.dark = (rows.read(0, 0) for rows in self._rows)
+        self._words = [Words(stack, source, height, columns) for source in pixels]
+        self.bias, self.dark = (words.read(0, 0) for words in self._words)
 
     def load(self, first_row: int, last_row: int) -> None:
         """Read bias and dark of rows [first_row, last_row)."""
-        self.bias, self.dark = (rows.read(first_row, last_row) for rows in self._rows)
+        self.bias, self.dark = (words.read(first_row, last_row) for words in self._words)
 
     def take_off(self, raw: NDArray[np.float32], scale: float, values: NDArray[np.float32]) -> None:
         """Fill `values` with the band of a frame less what was loaded."""
@@ -223,11 +254,15 @@ def calibrate_light(job: LightJob, check: Check) -> Made:
     with ExitStack() as stack:
         light = _Light(stack, job, np.inf if saturation_adu is None else saturation_adu)
         product = stack.enter_context(NewProduct(job.target, header, shape, planes))
-        for first, last in row_bands(0, *shape):
-            check()
-            for plane, values in enumerate(light.bands(first, last)):
-                product.layout.write(plane, first, values.reshape(last - first, -1))
-        return Made(product.finish())
+        with product.layout.opened() as part:
+            for first, last in row_bands(0, *shape):
+                check()
+                for plane, values in enumerate(light.bands(first, last)):
+                    part.write(plane, first, values)
+        qc = {}
+        if job.cosmics is not None:
+            qc["NCOSMIC"] = flag_cosmics(product.layout, planes.index(DQ), job.cosmics, check)
+        return Made(product.finish_draft(), qc)
 
 
 class _Light:
@@ -241,18 +276,18 @@ class _Light:
         self._raw = Rows(stack, job.raw, *size)
         self._subtracted = Subtracted(stack, job.subtraction, *size)
         self._scale = job.subtraction.kernel_scale
-        self._flat = Rows(stack, job.flat.pixels if job.flat else None, *size, value=1.0)
+        self._flat = Words(stack, job.flat.pixels if job.flat else None, *size, value=1.0)
         masters = (job.subtraction.bias, job.subtraction.dark, job.flat)
         self._flags = [
             stack.enter_context(FrameReader(master.dq)) for master in masters if master is not None and master.dq
         ]
-        self._errors = [Rows(stack, master.error if master else None, *size) for master in masters] if job.noise else []
+        self._errors = [Words(stack, one.error if one else None, *size) for one in masters] if job.noise else []
         self._saturation_adu = np.float32(saturation_adu)
-        self._values = np.empty(height * self._columns, np.float32)
+        self._values = np.empty(height * self._columns, np.uint32)
         self._dq = np.empty(height * self._columns, np.uint8)
 
     def bands(self, first: int, last: int) -> Iterator[NDArray[Any]]:
-        """Rows [first, last) of every plane as bytes of FITS; each is valid until the next."""
+        """Rows [first, last) of every plane as FITS has them; each is valid until the next."""
         pixels = (last - first) * self._columns
         values, dq = self._values[:pixels], self._dq[:pixels]
         raw, flat = self._raw.read(first, last), self._flat.read(first, last)
@@ -264,19 +299,17 @@ class _Light:
         bias, dark, scale = self._subtracted.bias, self._subtracted.dark, self._scale
         calibrate(raw, bias, dark, scale, flat, floor, self._saturation_adu, values, dq)
         self._mark_dead(first, last, dq)
-        if self._job.noise is None:
-            yield encode(values)
-            yield dq
-            return
-        yield values
+        yield values.view(">f4")
         yield dq
+        if self._job.noise is None:
+            return
         gain, read_noise_e = self._job.noise.gain_e_per_adu, self._job.noise.read_noise_e
-        of_bias, of_dark, of_flat = (rows.read(first, last) for rows in self._errors)
+        of_bias, of_dark, of_flat = (words.read(first, last) for words in self._errors)
         errors = of_bias, of_dark, of_flat
         uncertainty(
             raw, bias, dark, scale, flat, errors, np.float32(1.0 / gain), np.float32(read_noise_e / gain), values
         )
-        yield encode(values)
+        yield values.view(">f4")
 
     def _mark_dead(self, first: int, last: int, dq: NDArray[np.uint8]) -> None:
         """Say of an amplifier that does not work that it is so: its pixels have no data."""

@@ -26,7 +26,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from app.frames.star_catalogue import StarCatalogue, unit_vectors
-from app.pipeline.plate_solve import MIN_MATCHED, Match, Solution, Unsolved, as_solution, compared, go_on
+from app.pipeline.plate_solve import MIN_MATCHED, Match, Rejected, Solution, Unsolved, as_solution, compared, go_on
 from app.pipeline.sky_fit import SkyFit, fit_sky
 from app.pipeline.workers import Check
 
@@ -126,7 +126,7 @@ def solve_external(solver: str, query: Query, catalogue: StarCatalogue, check: C
     judged = compared(fit, query.pixels, stars)
     if judged.in_field >= _JUDGED_FROM:
         if not judged.is_accepted:
-            raise Unsolved(
+            raise Rejected(
                 f"{PROGRAMS[solver]} found {fit.centre_ra_deg:.4f} {fit.centre_dec_deg:+.4f}, where only "
                 f"{judged.matched} of {judged.in_field} catalogue stars match: not believed"
             )
@@ -246,6 +246,16 @@ def _drawn(query: Query, step_px: int) -> NDArray[np.uint16]:
     return np.clip(picture, 0.0, 65535.0).astype(np.uint16)
 
 
+#: Programs that run now; they are in process groups of their own, which do not end with ours.
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def kill_all() -> None:
+    """End every solver at once, for who must not wait until their callers notice that the work should stop."""
+    for child in tuple(_running):
+        _signal(child)
+
+
 def _run(command: Sequence[str], folder: Path, time_limit_s: float, check: Check) -> tuple[int, str]:
     """Exit code and last words of a program that ended in time; plainer ones where it lacks its star files.
 
@@ -264,6 +274,7 @@ def _run(command: Sequence[str], folder: Path, time_limit_s: float, check: Check
         except OSError as error:
             raise Unsolved(f"{Path(command[0]).name} does not start ({error})") from error
     deadline_s = time.monotonic() + time_limit_s
+    _running.add(child)
     try:
         while True:
             check()
@@ -276,7 +287,9 @@ def _run(command: Sequence[str], folder: Path, time_limit_s: float, check: Check
                         f"{Path(command[0]).name} was stopped after {time_limit_s:g} s: raise astrometry.time_limit_s"
                     ) from None
     finally:
-        _kill(child)
+        _signal(child)
+        child.wait()
+        _running.discard(child)
     text = words.read_text(encoding="utf-8", errors="replace")
     if "at least one index" in text:
         return code, "it has no index files: install some of astrometry.net"
@@ -284,7 +297,7 @@ def _run(command: Sequence[str], folder: Path, time_limit_s: float, check: Check
     return code, lines[-1].strip()[:200] if lines else ""
 
 
-def _kill(child: subprocess.Popen[bytes]) -> None:
+def _signal(child: subprocess.Popen[bytes]) -> None:
     """End a child and its own children, which may have outlived it."""
     if hasattr(os, "killpg"):
         try:
@@ -293,7 +306,6 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
             log.debug("Nothing of process %d is left", child.pid)
     elif child.poll() is None:
         child.kill()
-    child.wait()
 
 
 def _because(code: int, said: str) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 from app.model.batch import Combination, Pins, ProductKind
 from app.model.frame import FrameFacts
 from app.model.matching import DarkChoice, MasterChoice, choose_dark, choose_masters, differences, set_up_text
 from app.model.settings import Matching
 from app.model.wording import frames_text
+from app.pipeline.sky_fit import Distortion
 from app.pipeline.step import Context
+
+log = logging.getLogger(__name__)
 
 MASTERS = (ProductKind.BIAS_MASTER, ProductKind.DARK_MASTER, ProductKind.FLAT_MASTER)
 
@@ -54,7 +59,7 @@ def pinned(context: Context, wanted: FrameFacts) -> Pins:
     A set-up that a later run brings is looked up then, and what was pinned before stays.
     """
     store, batch = context.store, context.batch.key
-    pins = store.pins(batch) or Pins()
+    pins = store.pins(batch) or Pins(distortions=_remembered(context))
     if set_up_text(wanted) in pins.set_ups:
         return pins
     of_batch = [exposure.facts for exposure in store.exposures(batch)]
@@ -69,6 +74,27 @@ def pinned(context: Context, wanted: FrameFacts) -> Pins:
     masters = sorted((found | {one.key: one for one in pins.masters}).values(), key=lambda one: -one.key)
     store.pin(batch, Pins(tuple(masters), (*pins.set_ups, *fresh), pins.distortions))
     return store.pins(batch) or Pins()
+
+
+def lenses(context: Context, wanted: FrameFacts) -> tuple[Distortion, ...]:
+    """What was remembered of lenses when this set of products began, the newest first."""
+    return tuple(Distortion.from_json(known) for known in pinned(context, wanted).distortions)
+
+
+def _remembered(context: Context) -> tuple[dict[str, Any], ...]:
+    """The newest distortion of each lens, filter and size, by the stacks of other batches; of lights there are many."""
+    newest: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for stack in context.store.library(ProductKind.LIGHT_STACK, context.batch.key):
+        known = (stack.wcs or {}).get("distortion")
+        if known is None:
+            continue
+        try:
+            lens = Distortion.from_json(known)
+        except ValueError as error:
+            log.info("%s: %s, and is not used", stack.path, error)
+            continue
+        newest.setdefault((lens.camera, lens.binning, lens.filter, lens.rows, lens.columns), known)
+    return tuple(newest.values())
 
 
 def nearest(masters: Iterable[Combination], wanted: FrameFacts, rules: Matching) -> tuple[Combination, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 from app.frames.headers import read_header, value
 from app.model.batch import Combination
 from app.model.errors import CalibrationError, ObservatoryError
+from app.model.flags import Qc
 from app.model.frame import FrameKind
 from app.model.verdict import Judgement, Verdict, judge
 from app.pipeline.align import Alignment, register_sources
@@ -24,6 +25,9 @@ from app.pipeline.workers import Check
 
 #: Stars that say how sharp a light is, and the signal-to-noise that they need.
 _SHARPNESS_STARS, _CLEAR_SNR = 300, 10.0
+
+#: What is known of a light whatever its group; the rest is judged anew each time.
+_ALONE = Qc.OUT_OF_FOCUS | Qc.UNSOLVED | Qc.UNCALIBRATED | Qc.LIBRARY_MASTER
 
 #: A light as good as this part of the best is as good: the one with world coordinates, or else the first, is taken.
 _AS_GOOD = 0.8
@@ -121,6 +125,7 @@ def choose_lights(context: Context, findings: Findings, group: Sequence[Combinat
     stars = _stars(context, findings, good)
     good = [light for light in good if light.key in stars]
     if not good:
+        _record(context, group, judged)
         return []
     reference = _reference(good, stars)
     found = _aligned(context, findings, good, stars, reference)
@@ -128,7 +133,7 @@ def choose_lights(context: Context, findings: Findings, group: Sequence[Combinat
     lights = []
     for light, alignment in found:
         transparency = alignment.flux_ratio / clearest
-        judgement = _judge(context, light, group, chosen, transparency)
+        judgement = judged[light.key] = _judge(context, light, group, chosen, transparency)
         _warn(findings, light, judgement)
         if judgement.verdict is Verdict.REJECTED:
             continue
@@ -145,7 +150,30 @@ def choose_lights(context: Context, findings: Findings, group: Sequence[Combinat
                 judgement,
             )
         )
+    _record(context, group, judged)
     return lights
+
+
+def judge_alone(context: Context, light: Combination) -> None:
+    """Judge and record a light that has no other to be stacked with."""
+    group = (light,)
+    _record(context, group, {light.key: _judge(context, light, group, _by_operator(context, group))})
+
+
+def _record(context: Context, group: Sequence[Combination], judged: Mapping[int, Judgement]) -> None:
+    """Keep the verdicts with the other quality numbers.
+
+    They stand in the database and not in the light's header: they depend on the other lights of the group and on the
+    operator, and a file must not change when another one comes.
+    """
+    for light in group:
+        if light.wcs is None:  # it could not be measured
+            continue
+        judgement = judged[light.key]
+        flags = (light.qc.get("QCFLAG", 0) & int(_ALONE)) | int(judgement.flags)
+        said = {"QCFLAG": flags, "verdict": str(judgement.verdict), "reasons": list(judgement.reasons)}
+        if light.qc != light.qc | said:
+            context.store.record_measurement(light.key, light.checksum, light.qc | said, light.wcs)
 
 
 def _by_operator(context: Context, group: Sequence[Combination]) -> dict[int, bool]:

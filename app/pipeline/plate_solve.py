@@ -50,6 +50,14 @@ class Unsolved(ObservatoryError):
     """A frame whose place on the sky was not found; the text says why."""
 
 
+class TooSparse(Unsolved):
+    """The catalogue has too few stars in a field of that size, wherever near the position it lies."""
+
+
+class Rejected(Unsolved):
+    """A place was found and not believed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hint:
     """Where the frame should lie.
@@ -272,7 +280,7 @@ def solve(
             return as_solution(match)
         if match is not None and (best is None or match.matched > best.matched):
             best = match
-    raise Unsolved(_why_unmatched(len(pixels), len(stars), shape, hint, best))
+    raise _unmatched(len(pixels), len(stars), shape, hint, best)
 
 
 def detected(x_px: ArrayLike, y_px: ArrayLike) -> NDArray[np.complex128]:
@@ -295,7 +303,8 @@ def header_cards(solution: Solution) -> list[Card]:
     Returns
     -------
     list of (keyword, value, comment)
-        The world coordinate system with SIP terms, then how it was found.
+        The world coordinate system with SIP terms, then how it was found; an external solver's
+        catalogue is not known, nor always what it matched.
     """
     wcs = solution.wcs.wcs
     cards: list[Card] = [("WCSAXES", 2, "Number of world coordinate axes")]
@@ -313,10 +322,8 @@ def header_cards(solution: Solution) -> list[Card]:
     cards += [
         ("WCSERR", 0, "0 solved, 1 none, 2 rejected, 9 not tried"),
         ("WCSSOLVR", solution.solver, "What solved the astrometry"),
-        ("WCSRFCAT", CATALOGUE_NAME, "Reference catalogue"),
-        ("WCSMATCH", solution.matched, "Catalogue stars matched"),
-        ("WCSNREF", solution.in_field, "Catalogue stars in the frame"),
-        ("WCSRMS", round(solution.rms_arcsec, 4), "[arcsec] Rms distance of the matched stars"),
+        *([("WCSRFCAT", CATALOGUE_NAME, "Reference catalogue")] if solution.solver == "cupola" else []),
+        *_match_cards(solution),
         ("WCSORDER", solution.order, "Order of the polynomial; 1 is TAN"),
         *([("DISTORT", "remembered", "Distortion of an earlier frame")] if solution.is_remembered else []),
         ("SECPIX", round(solution.scale_arcsec, 6), "[arcsec/pix] Scale in the middle"),
@@ -324,6 +331,17 @@ def header_cards(solution: Solution) -> list[Card]:
         ("WCSFLIP", solution.is_flipped, "Sky is mirrored with row 1 at the bottom"),
     ]
     return cards
+
+
+def _match_cards(solution: Solution) -> list[Card]:
+    """How well it agrees with a catalogue, where that is known."""
+    if not solution.matched:
+        return []
+    return [
+        ("WCSMATCH", solution.matched, "Catalogue stars matched"),
+        ("WCSNREF", solution.in_field, "Catalogue stars in the frame"),
+        ("WCSRMS", round(solution.rms_arcsec, 4), "[arcsec] Rms distance of the matched stars"),
+    ]
 
 
 def _sip_cards(wcs: WCS) -> list[Card]:
@@ -356,7 +374,7 @@ def _require_stars(stars: CatalogueStars, shape: tuple[int, int], hint: Hint) ->
         chord = 2.0 * math.sin(math.radians(min(radius_deg, 180.0)) / 2.0)
         most = int(tree.query_ball_point(tree.data, chord, return_length=True).max())
     if most < MIN_MATCHED:
-        raise Unsolved(
+        raise TooSparse(
             f"Only {most} catalogue star{'' if most == 1 else 's'} at most in {_size(shape, hint)} near "
             f"{hint.ra_deg:.4f} {hint.dec_deg:+.4f} and {MIN_MATCHED} are needed: {TOO_SPARSE}"
         )
@@ -536,16 +554,17 @@ def as_solution(match: Match, solver: str = "cupola") -> Solution:
     )
 
 
-def _why_unmatched(detections: int, stars: int, shape: tuple[int, int], hint: Hint, best: Match | None) -> str:
-    """The sentence for a frame that did not match."""
+def _unmatched(detections: int, stars: int, shape: tuple[int, int], hint: Hint, best: Match | None) -> Unsolved:
+    """What is raised of a frame that did not match."""
     where = (
         f"{detections} detections matched none of {stars} {CATALOGUE_NAME} stars within {hint.radius_deg:g} degrees of "
         f"{hint.ra_deg:.4f} {hint.dec_deg:+.4f} at {hint.scale_arcsec:.3g} arcsec/px +-{hint.scale_tolerance:.0%}"
     )
     expected = stars / _frames_in_cone(shape, hint)
     if expected < MIN_MATCHED:
-        return f"{where}, about {expected:.1f} of them in {_size(shape, hint)}: {TOO_SPARSE}"
-    closest = ""
-    if best is not None:
-        closest = f" (closest: {best.matched} of {best.in_field} stars, rms {best.rms_arcsec:.2f} arcsec)"
-    return f"{where}{closest}: check the position, the scale and the focus"
+        return TooSparse(f"{where}, about {expected:.1f} of them in {_size(shape, hint)}: {TOO_SPARSE}")
+    remedy = "check the position, the scale and the focus"
+    if best is None:
+        return Unsolved(f"{where}: {remedy}")
+    closest = f"closest: {best.matched} of {best.in_field} stars, rms {best.rms_arcsec:.2f} arcsec"
+    return Rejected(f"{where} ({closest}): {remedy}")

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from app import __version__
-from app.frames.fits_io import FrameReader, FrameSource, checksum, examine_raw
+from app.frames.fits_io import FrameReader, FrameSource, examine_raw
+from app.frames.product_file import is_unchanged
 from app.frames.provenance import CardRow
 from app.frames.readout import is_mode_of
 from app.model.batch import Combination, Exposure, NewCombination, ProductKind
@@ -241,7 +242,7 @@ def _recorded(context: Context, plan: Plan, path: Path, made: Made) -> Combinati
 def is_intact(combination: Combination) -> bool:
     """Whether the product's file is there and is what was recorded."""
     try:
-        return combination.file.is_file() and checksum(combination.file) == combination.checksum
+        return combination.file.is_file() and is_unchanged(combination.file, combination.checksum)
     except FrameError as error:
         log.warning("%s: it is made again", error)
         return False
@@ -383,6 +384,13 @@ def promote(context: Context, *, has_errors: bool) -> None:
     for gone in (*store.forget(batch.key, tuple(keep)), *store.promote(batch.key)):
         log.info("%s is replaced or its frames are gone: removed", gone.path)
         _remove(gone.file)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a run that was killed had begun to write in a batch's folder."""
+    for part in tuple(folder.rglob(".*.part")):
+        log.info("%s was never finished: removed", part.name)
+        _remove(part)
 
 
 def _remove(file: Path) -> None:

@@ -11,7 +11,7 @@ from app.model.frame import FrameKind
 from app.model.ports import BatchStore
 from app.model.settings import Settings
 from app.pipeline.events import BatchEnded, Report, StepEnded, StepStarted
-from app.pipeline.products import promote
+from app.pipeline.products import promote, remove_unfinished
 from app.pipeline.progress import COSTS, BatchProgress, bytes_of
 from app.pipeline.recipe import calibration_recipe
 from app.pipeline.space import require_space
@@ -60,6 +60,7 @@ def run_batch(
     progress = BatchProgress(report, clock)
     store.set_status(batch.key, Status.RUNNING)
     store.begin_run(batch.key)
+    remove_unfinished(batch.folder)
     status = Status.FAILED
     try:
         with open_workers(settings.processor, batch.folder) as workers:

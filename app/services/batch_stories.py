@@ -10,6 +10,7 @@ from typing import Any
 from app.model.batch import Combination, FileBatch, ProductKind, Status, StepRun
 from app.model.errors import ObservatoryError
 from app.model.order_life import ENDED, StoredOrder
+from app.model.quality_trend import trend_of
 from app.model.story import (
     BatchLine,
     BatchStory,
@@ -138,6 +139,7 @@ class BatchStories:
             uses_of(made, others),
             products=cards_of(made, others, raw),
             is_old_set=is_old_set,
+            trend=trend_of(made),
             troubles=troubles_of(runs),
             log=self._log_records.of_batch(key, LOG_LINES),
         )

@@ -112,7 +112,7 @@ class BatchProcess:
         if ended is not None:
             return ended
         if watch.was_cancelled:
-            self._store.set_status(batch.key, Status.CANCELLED)
+            self._store.abandon(batch.key)
             return Status.CANCELLED
         self._store.set_status(batch.key, Status.FAILED)
         how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"

@@ -381,6 +381,16 @@ class Batches:
                 .values(status=Status.FAILED.value, error="The step was killed before it ended")
             )
 
+    def abandon(self, batch: int, seconds: float | None = None) -> None:
+        """Record that a wish to stop cut a run short: the batch is CANCELLED, and the step that ran for so long."""
+        with self.database.writing() as session:
+            _row(session, batch).status = Status.CANCELLED.value
+            session.execute(
+                update(StepRunRow)
+                .where(StepRunRow.batch == batch, StepRunRow.status == Status.RUNNING.value)
+                .values(status=Status.CANCELLED.value, seconds=seconds)
+            )
+
     def steps(self, batch: int) -> tuple[StepRun, ...]:
         """Steps of the newest run, in order."""
         query = (

@@ -31,6 +31,7 @@ from app.widgets.batch_list import state_text
 from app.widgets.hold_button import HoldButton
 from app.widgets.log_table import level_text
 from app.widgets.product_cards import ProductCards
+from app.widgets.quality_trend import QualityTrend
 from app.widgets.sections import Section, Sentences
 from app.widgets.step_table import StepTable, progress_text
 from app.widgets.value_table import Column, Tone, ValueModel, ValueTable
@@ -125,6 +126,8 @@ class BatchStoryView(QScrollArea):
         self.products.compare_requested.connect(self.compare_requested)
         self.products.thumbnail_requested.connect(self.thumbnail_requested)
         self.products.verdict_requested.connect(self._decide)
+        self.trend = QualityTrend()
+        self.trend.light_chosen.connect(self._show_light)
         self._log = ValueTable(
             ValueModel(_LOG, lambda entry: (entry.at, entry.message)), "Newest lines of the log", is_whole=True
         )
@@ -137,6 +140,7 @@ class BatchStoryView(QScrollArea):
         self._done = Section("STEPS", self.steps)
         self._faults = Section("PROBLEMS", self._troubles)
         self._made = Section("PRODUCTS", self.products)
+        self._went = Section("QUALITY", self.trend)
         self._told = Section("LOG", self._log, self._whole_log)
         self._order: tuple[Section, ...] = ()
         content = QWidget()
@@ -184,10 +188,13 @@ class BatchStoryView(QScrollArea):
         if before is None or (before.products, before.is_old_set) != (story.products, story.is_old_set):
             self.products.set_cards(story.products)
             self._made.set_note(_products_note(story))
+        if before is None or before.trend != story.trend:
+            self.trend.set_points(story.trend)
         is_over = story.batch.status not in (Status.RUNNING, Status.WAITING)
         self._found.setVisible(not is_over or bool(story.groups or story.left_out))
         self._used.setVisible(not is_over or bool(story.uses))
         self._made.setVisible(not is_over or bool(story.products))
+        self._went.setVisible(not is_over or bool(story.trend))
         if before is None or before.log != story.log:
             self._log.values.set_values(story.log[-_LOG_SHOWN:])
             self._log.setVisible(bool(story.log))
@@ -207,11 +214,11 @@ class BatchStoryView(QScrollArea):
 
     def _arrange(self, status: Status) -> None:
         """Put first what is looked for: products after the run, steps during it, what was found before it."""
-        order = (self._found, self._used, self._done, self._made, self._told)
+        order = (self._found, self._used, self._done, self._made, self._went, self._told)
         if status in _DONE:
-            order = (self._made, self._found, self._used, self._done, self._told)
+            order = (self._made, self._went, self._found, self._used, self._done, self._told)
         elif status is Status.RUNNING:
-            order = (self._done, self._found, self._used, self._made, self._told)
+            order = (self._done, self._went, self._found, self._used, self._made, self._told)
         if order == self._order:
             return
         self._order = order
@@ -243,6 +250,13 @@ class BatchStoryView(QScrollArea):
         troubles = [_told(one) for one in story.troubles if one.message not in story.verdict]
         self._troubles.set_sentences(troubles, _TROUBLES_SHOWN)
         self._faults.setVisible(bool(troubles))
+
+    def _show_light(self, key: int) -> None:
+        """Choose a light among the products, and bring it into sight."""
+        if self.products.select(key):
+            place = self.products.place_of_current()
+            if place is not None:
+                self.ensureWidgetVisible(place)
 
     def _set_anchor(self) -> None:
         """Remember what is at the top of the view, unless the layout moves it right now."""

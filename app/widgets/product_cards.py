@@ -43,6 +43,7 @@ from PySide6.QtWidgets import (
 
 from app.model.batch import ProductKind
 from app.model.story import ProductCard
+from app.model.verdict import Verdict
 from app.widgets import theme
 from app.widgets.value_table import VALUE_ROLE, Column, ValueModel, cell_font
 from app.widgets.verdict_menu import offer_verdict
@@ -59,6 +60,13 @@ _FOLDED_ROWS = 2
 #: Pictures are given the shape of most detectors; others lie in the middle of it, whole.
 _SHAPE = 3 / 4
 
+#: What becomes of a light in a stack.
+_VERDICTS = {
+    None: "not judged",
+    Verdict.ACCEPTED: "accepted",
+    Verdict.DOUBTFUL: "doubtful",
+    Verdict.REJECTED: "left out",
+}
 _LIGHTS = (ProductKind.CALIBRATED_LIGHT, ProductKind.UNCALIBRATED_LIGHT)
 _MASTERS = (ProductKind.FLAT_MASTER, ProductKind.DARK_MASTER, ProductKind.BIAS_MASTER)
 
@@ -89,7 +97,7 @@ def picture_px(card_px: int) -> int:
 
 _KINDS = (
     _Kind("STACKS", (ProductKind.LIGHT_STACK,), 232, 328, 4, is_folded=False),
-    _Kind("LIGHTS", _LIGHTS, 184, 216, 3),
+    _Kind("LIGHTS", _LIGHTS, 184, 216, 4),
     _Kind("MASTERS", _MASTERS, 184, 216, 2),
 )
 
@@ -169,6 +177,10 @@ class ProductCards(QWidget):
                 grid.setCurrentIndex(grid.cards.index(row, 0))
                 return True
         return False
+
+    def place_of_current(self) -> QWidget | None:
+        """What tells of the chosen product; None when there is none."""
+        return self._detail if self._current is not None else None
 
     def focus_first(self) -> bool:
         """Give the focus to the chosen product, or to the first; False when there is none."""
@@ -476,7 +488,9 @@ def _lines(card: ProductCard) -> list[tuple[str, str, bool]]:
         return [("level", card.sky, False), ("from", of, False)] if card.sky else [("from", of, False)]
     lines = [("FWHM", card.fwhm or "not measured", False), ("sky", card.sky or "not measured", False)]
     lines.append(("WCS", card.wcs or "not tried", card.is_unsolved))
-    return [*lines, ("from", of, False)] if card.kind is ProductKind.LIGHT_STACK else lines
+    if card.kind is ProductKind.LIGHT_STACK:
+        return [*lines, ("from", of, False)]
+    return [*lines, ("stack", _VERDICTS[card.verdict], card.verdict in (Verdict.DOUBTFUL, Verdict.REJECTED))]
 
 
 def _spoken(card: ProductCard) -> str:
@@ -527,5 +541,6 @@ class _Detail(QWidget):
         self._title.setToolTip(str(card.path))
         some = ", ".join(card.inputs[:6]) + (f" and {len(card.inputs) - 6} more" if len(card.inputs) > 6 else "")
         why_not = (f"No WCS: {card.wcs_why}",) if card.wcs_why else ()
-        self._text.setText("\n".join((f"Made of {some}", *card.uses, *why_not)))
+        verdict = (f"{_VERDICTS[card.verdict].capitalize()}: {'; '.join(card.reasons)}",) if card.reasons else ()
+        self._text.setText("\n".join((f"Made of {some}", *verdict, *card.uses, *why_not)))
         self._text.setToolTip(", ".join(card.inputs))

@@ -11,6 +11,7 @@ from app.controllers.batch_thread import BatchThread
 from app.controllers.batches import BatchesController
 from app.controllers.frames import FramesController
 from app.model.batch import ProductKind
+from app.model.settings import Quality
 from app.model.story import BatchStory
 from app.widgets.control_panel import ControlPanel
 from app.widgets.film_strip import StripItem
@@ -19,10 +20,15 @@ _CARD = QSize(320, 240)
 
 
 def connect_batches(
-    panel: ControlPanel, batches: BatchesController, thread: BatchThread, frames: FramesController
+    panel: ControlPanel,
+    batches: BatchesController,
+    thread: BatchThread,
+    frames: FramesController,
+    limits: Quality,
 ) -> None:
     """Connect stories, runs and thumbnails to the Batches page, and its products to the film strip."""
     page = panel.batches
+    page.story.trend.set_limits(limits)
     batches.lines_changed.connect(page.set_lines)
     batches.story_changed.connect(page.set_story)
     batches.accepted.connect(page.set_accepted)

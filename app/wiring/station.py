@@ -144,7 +144,7 @@ class Connections(QObject):
         connect_orders(
             panel, self.orders, self.batch_thread, site, station.observatory.clock, station.devices.sky_clock
         )
-        connect_batches(panel, self.batches, self.batch_thread, self.frames)
+        connect_batches(panel, self.batches, self.batch_thread, self.frames, station.observatory.settings.quality)
         connect_frames(panel, self.frames)
         connect_log(panel, self.bridge, self.journal, self.alarms)
         connect_alarms(panel, self.alarms, self.guard, who)

@@ -26,7 +26,8 @@ from app.model.batch import FileBatch
 from app.model.errors import Cancelled, FrameError, ObservatoryError, OutputError
 from app.model.frame import FrameFacts
 from app.model.settings import AmplifierSections, Camera, Mail, Settings, Site
-from app.pipeline.measure import measure_file
+from app.pipeline.measure import Measuring, measure_file
+from app.pipeline.plate_solve import go_on
 from app.pipeline.products import open_exposure
 from app.pipeline.step import CancelToken, Context, Findings
 from app.pipeline.steps.ingest import Ingest
@@ -449,7 +450,7 @@ def test_measured_product_says_that_it_has_no_pedestal(tmp_path: Path) -> None:
     write_product(product, fits.Header([("PEDESTAL", 0, "values are whole"), ("SATURATE", "abc")]), (64, 64), [sky])
     started_at = datetime(2026, 1, 1, tzinfo=UTC)
     facts = FrameFacts(64, 64, exposure_s=30.0, started_at=started_at, ra_deg=10.0, dec_deg=20.0)
-    measure_file(product, facts, Settings(site=Site(latitude_deg=50.0, longitude_deg=-90.0)))
+    measure_file(Measuring(product, facts, Settings(site=Site(latitude_deg=50.0, longitude_deg=-90.0))), go_on)
     header = fits.getheader(product)
     assert header["PEDESTAL"] == 0
     assert "AIRMASS" in header
@@ -460,5 +461,5 @@ def test_measured_product_loses_a_wcs_that_has_no_sky_at_its_centre(tmp_path: Pa
     beyond = {"CTYPE1": "RA---SIN", "CTYPE2": "DEC--SIN", "CDELT1": -0.5, "CDELT2": 0.5, "CRPIX1": 1.0, "CRPIX2": 32.0}
     sky = np.random.default_rng(1).normal(100.0, 5.0, (64, 400))
     write_product(product, fits.Header(WCS_CARDS | beyond), (64, 400), [sky])
-    assert measure_file(product, FrameFacts(64, 400), Settings()).wcs["status"] == "unsolved"
+    assert measure_file(Measuring(product, FrameFacts(64, 400), Settings()), go_on).wcs["status"] == "unsolved"
     assert "CRPIX1" not in fits.getheader(product)

@@ -330,7 +330,7 @@ def test_mosaic_of_extensions_is_refused_and_not_cut(bench: Bench, tmp_path: Pat
     half = fits.ImageHDU(np.zeros((SIDE, SIDE // 2), np.uint16), header)
     fits.HDUList([fits.PrimaryHDU(None, header), half, half.copy()]).writeto(night.folder / "mosaic.fits")
     batch, _ = bench.run(night.folder)
-    assert any("holds 2 images" in item.reason for item in bench.store.left_out(batch.key))
+    assert any("it holds several images" in item.reason for item in bench.store.left_out(batch.key))
 
 
 def test_saturated_star_is_not_in_the_stack(bench: Bench, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from filelock import FileLock
 from app.model.batch import FileBatch, Status
 from app.model.clock import Clock, SystemClock
 from app.model.settings import Processing, Settings
-from app.pipeline.events import Event, Progress, StepStarted, from_line
+from app.pipeline.events import BatchEnded, Cancelling, Event, Progress, StepEnded, StepStarted, from_line
 from app.pipeline.run_batch import run_batch
 from app.pipeline.step import CancelToken
 from app.store.batches import Batches
@@ -154,6 +154,49 @@ def test_ctrl_c_cancels_in_order_and_keeps_what_is_done(home: Home, night: Path,
     assert (process.returncode, report["status"]) == (1, "cancelled")
     assert 0 < said.index("the batch stops") < said.index("batch cancelled")  # the child heard it, then ended
     assert len(of_kind(report, "bias_master")) == 1
+
+
+def test_cancel_amid_compilation_ends_in_time_and_resumes_to_the_same_products(
+    home: Home, night: Path, tmp_path: Path, uninterrupted: dict[str, str]
+) -> None:
+    into = tmp_path / "products"
+    opened = open_database(f"sqlite:///{home.database}")
+    batches = Batches(opened)
+    batch = batches.open_batch(str(night), into)
+    abandoned = batch.folder / ".of-a-killed-run.fits.part"
+    abandoned.parent.mkdir(parents=True)
+    abandoned.touch()
+    child = subprocess.Popen(
+        [*command(), "run-batch", str(batch.key)],
+        env=home.environment
+        | {"NUMBA_CACHE_DIR": str(tmp_path / "kernels")},  # empty: the first stack takes ten seconds
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    events = []
+    for line in child.stdout:
+        events.append(from_line(line))
+        if isinstance(events[-1], StepStarted) and events[-1].name == "bias stacks":
+            Timer(1.0, child.stdin.close).start()
+    child.wait()
+    child.stdout.close()
+    child.stderr.close()
+    heard, ended, last = events[-3:]
+    assert isinstance(heard, Cancelling)
+    assert isinstance(ended, StepEnded)
+    assert (ended.name, ended.status) == ("bias stacks", Status.CANCELLED)
+    assert 2.0 < ended.seconds < 8.0  # it takes 6 s of a processor of its own; nobody waited for that
+    assert last == BatchEnded(Status.CANCELLED)
+    assert batches.batch(batch.key).status is Status.CANCELLED
+    assert [(step.name, step.status) for step in batches.steps(batch.key)][-1] == ("bias stacks", Status.CANCELLED)
+    opened.close()
+    assert not abandoned.exists()
+    assert digests(home.json("process", str(night), "--into", str(into))) == uninterrupted
 
 
 def test_second_run_of_a_running_batch_is_refused(home: Home, night: Path, tmp_path: Path) -> None:

@@ -101,3 +101,17 @@ def test_master_deleted_between_steps_gives_up_its_lights_and_resuming_makes_it_
     assert not context.store.combinations(context.batch.key, ProductKind.CALIBRATED_LIGHT)
     run(replace(context, kept=set()), range(100, LIGHTS + 1))
     assert len(context.store.combinations(context.batch.key, ProductKind.CALIBRATED_LIGHT)) == 3
+
+
+def test_light_that_is_damaged_before_it_is_measured_is_made_again_and_no_other(tmp_path: Path) -> None:
+    for number in range(2):
+        frame(tmp_path / "raw" / f"bias_{number}.fits", np.full((30, 30), 300 + number), "BIAS", 0.0)
+        frame(tmp_path / "raw" / f"light_{number}.fits", np.full((30, 30), 800 + number), "LIGHT", 30.0)
+    context = context_of(tmp_path, Settings())
+    run(context, range(100, LIGHTS + 1))
+    (first, other) = context.store.combinations(context.batch.key, ProductKind.CALIBRATED_LIGHT)
+    whole, place = first.file.read_bytes(), other.file.stat().st_ino
+    first.file.write_bytes(whole[:3000] + bytes(64) + whole[3064:])  # a crash came before the disk had it
+    run(context, range(100, LIGHTS + 1))
+    assert first.file.read_bytes() == whole
+    assert other.file.stat().st_ino == place

@@ -19,7 +19,7 @@ import pytest
 from astropy.io import fits
 
 from app.frames.fits_io import FrameReader, bands, checksum, examine, examine_raw
-from app.frames.product_file import output_error, replace_header, write_product
+from app.frames.product_file import NewProduct, is_unchanged, output_error, replace_header, write_product
 from app.frames.readout import Amplifier, Readout, Section, readout_of
 from app.model.errors import Cancelled, FrameError, OutputError
 from app.model.settings import Camera
@@ -431,6 +431,32 @@ def test_product_is_what_astropy_reads_and_its_checksum(tmp_path: Path) -> None:
     assert digest == checksum(path)
     assert path.stat().st_size % 2880 == 0
     assert digest == write_product(path, fits.Header([("FILTER", "R", "filter")]), (5, 10), [counts])
+
+
+def test_draft_is_known_again_and_its_damage_is_seen(tmp_path: Path) -> None:
+    path, shape = tmp_path / "draft.fits", (600, 700)
+    values = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    with NewProduct(path, fits.Header([("FILTER", "R")]), shape) as product:
+        with product.layout.opened() as part:
+            part.write(0, 0, values[:333])
+            part.write(0, 333, values[333:].astype(">f4"))
+        digest = product.finish_draft()
+    whole = path.read_bytes()
+    assert np.array_equal(fits.getdata(path), values)
+    assert [file.name for file in tmp_path.iterdir()] == ["draft.fits"]
+    assert digest != checksum(path)
+    assert is_unchanged(path, digest)
+    assert is_unchanged(path, checksum(path))
+    page, header = 4096, whole.replace(b"'R       '", b"'B       '")
+    lost = whole[: 9 * page] + bytes(page) + whole[10 * page :]
+    elsewhere = whole[page : 2**20 + page] + whole[:page] + whole[2**20 + page :]
+    flipped = whole[:-3000] + bytes([whole[-3000] ^ 1]) + whole[-2999:]
+    for damaged in (header, lost, elsewhere, flipped, whole[:-2880], whole + bytes(2880), b""):
+        path.write_bytes(damaged)
+        assert not is_unchanged(path, digest)
+    path.unlink()
+    with pytest.raises(FrameError, match=r"draft\.fits"):
+        is_unchanged(path, digest)
 
 
 def test_product_that_fails_leaves_the_old_one_and_no_part(tmp_path: Path) -> None:

@@ -1,4 +1,8 @@
-"""The arithmetic of one frame: decode, subtract, divide and flag; float32 rounded once from each float64 sum."""
+"""The arithmetic of one frame: decode, subtract, divide and flag; float32 rounded once from each float64 sum.
+
+Masters come, and products go, as the words of FITS: float32, most significant byte first. What is only copied from or to
+a file is so never turned round in a pass of its own.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from app.frames.fits_io import Encoding
 from app.model.flags import Dq
 from app.pipeline.kernels.compiled import compiled
 
+_IS_LITTLE = sys.byteorder == "little"
 _GOOD, _NO_FLAT, _SATURATED, _NO_DATA = (np.uint8(bit) for bit in (0, Dq.NO_FLAT, Dq.SATURATED, Dq.NO_DATA))
 
 
@@ -42,18 +47,23 @@ def decode(stored: NDArray[Any], encoding: Encoding, values: NDArray[np.float32]
             _swap(target.view(np.uint32))
 
 
-def encode(values: NDArray[np.float32]) -> NDArray[Any]:
-    """Turn values into the bytes of FITS, most significant first, in their own place."""
-    if sys.byteorder == "little":
-        _swap(values.reshape(-1).view(np.uint32))
-    return values.view(">f4")
+def warm() -> None:
+    """Compile for every type of raw frame."""
+    pixels, flags, one = np.ones(1, np.float32), np.zeros(1, np.uint8), np.float32(1.0)
+    words = np.ones(1, np.uint32)
+    for dtype in (np.uint16, np.int32, np.float32):
+        decode(np.ones(1, dtype), Encoding(np.dtype(dtype), is_swapped=True), pixels)
+    peak(pixels, one)
+    subtract(pixels, words, words, 1.0, pixels)
+    calibrate(pixels, words, words, 1.0, words, one, one, words, flags)
+    uncertainty(pixels, words, words, 1.0, words, (words, words, words), one, one, words)
 
 
 @compiled
 def subtract(
     raw: NDArray[np.float32],
-    bias: NDArray[np.float32],
-    dark: NDArray[np.float32],
+    bias: NDArray[np.uint32],
+    dark: NDArray[np.uint32],
     dark_scale: float,
     values: NDArray[np.float32],
 ) -> None:
@@ -64,68 +74,72 @@ def subtract(
 
     Parameters
     ----------
-    raw, bias, dark : ndarray, shape (pixels,)
+    raw : ndarray, float32, shape (pixels,)
         adu.
+    bias, dark : ndarray, uint32, shape (pixels,)
+        adu, words of FITS.
     dark_scale : float
         Exposure of the frame over exposure of the dark.
     values : ndarray, shape (pixels,)
         Takes the result, adu; negative values stay. It may be `raw` itself.
     """
     for i in range(raw.size):
-        values[i] = _without_dark(raw[i], bias[i], dark[i], dark_scale)
+        values[i] = _without_dark(raw[i], _float(bias[i]), _float(dark[i]), dark_scale)
 
 
 @compiled
 def calibrate(
     raw: NDArray[np.float32],
-    bias: NDArray[np.float32],
-    dark: NDArray[np.float32],
+    bias: NDArray[np.uint32],
+    dark: NDArray[np.uint32],
     dark_scale: float,
-    flat: NDArray[np.float32],
+    flat: NDArray[np.uint32],
     flat_floor: np.float32,
     saturation_adu: np.float32,
-    values: NDArray[np.float32],
+    values: NDArray[np.uint32],
     dq: NDArray[np.uint8],
 ) -> None:
     """Subtract as `subtract` does, divide by the flat, and flag.
 
     Parameters
     ----------
-    raw, bias, dark, flat : ndarray, shape (pixels,)
-        adu; the flat normalised to 1.
+    raw : ndarray, float32, shape (pixels,)
+        adu.
+    bias, dark, flat : ndarray, uint32, shape (pixels,)
+        adu, the flat normalised to 1; words of FITS.
     dark_scale : float
         As for `subtract`.
     flat_floor : float
         Flat values under it, or not a number, are no flat: the pixel is NaN and NO_FLAT.
     saturation_adu : float
         Raw values from it on are SATURATED; infinite when it is not known.
-    values : ndarray, shape (pixels,)
-        Takes the result, adu. A pixel without a number is NaN and NO_DATA; a BAD one keeps its value.
+    values : ndarray, uint32, shape (pixels,)
+        Takes the result, adu, words of FITS. A pixel without a number is NaN and NO_DATA; a BAD one keeps its value.
     dq : ndarray, uint8, shape (pixels,)
         Has the flags of the masters, and takes those of the light.
     """
-    infinite = np.float32(np.inf)
+    infinite, no_value = np.float32(np.inf), np.float32(np.nan)
     for i in range(raw.size):
-        value = _without_dark(raw[i], bias[i], dark[i], dark_scale) / flat[i]
-        values[i] = value if flat[i] >= flat_floor and abs(value) < infinite else np.float32(np.nan)
-    for i in range(raw.size):
+        response = _float(flat[i])
+        value = _without_dark(raw[i], _float(bias[i]), _float(dark[i]), dark_scale) / response
+        is_lit, is_finite = response >= flat_floor, abs(value) < infinite
+        values[i] = _word(value if is_lit & is_finite else no_value)
         saturated = _SATURATED if raw[i] >= saturation_adu else _GOOD
-        missing = _NO_DATA if flat[i] >= flat_floor else _NO_FLAT
-        valueless = _GOOD if abs(values[i]) < infinite else missing
-        dq[i] = np.uint8(dq[i] | np.uint8(saturated | valueless))
+        missing = (_GOOD if is_finite else _NO_DATA) if is_lit else _NO_FLAT
+        dq[i] = np.uint8(dq[i] | np.uint8(saturated | missing))
 
 
 @compiled
 def uncertainty(
     raw: NDArray[np.float32],
-    bias: NDArray[np.float32],
-    dark: NDArray[np.float32],
+    bias: NDArray[np.uint32],
+    dark: NDArray[np.uint32],
     dark_scale: float,
-    flat: NDArray[np.float32],
-    errors: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
+    flat: NDArray[np.uint32],
+    errors: tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]],
     adu_per_e: np.float32,
     read_noise_adu: np.float32,
-    values: NDArray[np.float32],
+    values: NDArray[np.uint32],
 ) -> None:
     """Standard deviation of what `calibrate` returns, adu.
 
@@ -137,25 +151,25 @@ def uncertainty(
     ----------
     raw, bias, dark, dark_scale, flat
         As for `calibrate`.
-    errors : tuple of ndarray, shape (pixels,)
-        Standard errors of bias, dark and flat; one that is not a number counts as none.
+    errors : tuple of ndarray, uint32, shape (pixels,)
+        Standard errors of bias, dark and flat, words of FITS; one that is not a number counts as none.
     adu_per_e : float
         1 / gain.
     read_noise_adu : float
         Read noise over gain.
-    values : ndarray, shape (pixels,)
-        Has the calibrated values, and takes their standard deviations; NaN stays NaN.
+    values : ndarray, uint32, shape (pixels,)
+        Has what `calibrate` wrote, and takes its standard deviations, words of FITS; NaN stays NaN.
     """
     constant = read_noise_adu * read_noise_adu
     dark_part = np.float32(dark_scale * dark_scale)
     bias_part = np.float32((1.0 - dark_scale) * (1.0 - dark_scale))
     of_bias, of_dark, of_flat = errors
     for i in range(raw.size):
-        signal = _without_dark(raw[i], bias[i], dark[i], dark_scale)
+        signal, value = _without_dark(raw[i], _float(bias[i]), _float(dark[i]), dark_scale), _float(values[i])
         variance = (signal if signal > 0 else np.float32(0.0)) * adu_per_e + constant
         variance += bias_part * _square(of_bias[i]) + dark_part * _square(of_dark[i])
-        variance += values[i] * values[i] * _square(of_flat[i])
-        values[i] = np.sqrt(variance) / flat[i]
+        variance += value * value * _square(of_flat[i])
+        values[i] = _word(np.sqrt(variance) / _float(flat[i]))
 
 
 @compiled
@@ -175,13 +189,27 @@ def peak(values: NDArray[np.float32], level: np.float32) -> tuple[np.float32, in
 
 
 @compiled
+def _float(word: np.uint32) -> np.float32:
+    """Value of a word of FITS."""
+    return np.uint32(_swapped(word) if _IS_LITTLE else word).view(np.float32)
+
+
+@compiled
+def _word(value: np.float32) -> np.uint32:
+    """A value as a word of FITS."""
+    word = np.float32(value).view(np.uint32)
+    return _swapped(word) if _IS_LITTLE else word
+
+
+@compiled
 def _without_dark(raw: np.float32, bias: np.float32, dark: np.float32, dark_scale: float) -> np.float32:
     low = np.float64(bias)
     return np.float32(np.float64(raw) - low - dark_scale * (np.float64(dark) - low))
 
 
 @compiled
-def _square(error: np.float32) -> np.float32:
+def _square(word: np.uint32) -> np.float32:
+    error = _float(word)
     return error * error if error == error else np.float32(0.0)  # noqa: PLR0124 - NaN alone differs from itself
 
 

@@ -117,6 +117,13 @@ def find_cosmics(
     return int(np.count_nonzero(out))
 
 
+def warm() -> None:
+    """Compile for calibrated lights."""
+    side = 2 * REACH_PX + 1
+    rows, skip = np.zeros((side, side), np.float32), np.zeros((side, side), np.uint8)
+    find_cosmics(rows, skip, PixelNoise(1.0), CosmicRule(), np.empty((1, side), np.uint8))
+
+
 @compiled
 def _sharpen(rows: NDArray[np.float32], laplacian: NDArray[np.float32]) -> None:
     """Laplacian of the frame sampled twice as finely, negative parts cut off, back on the frame's pixels."""

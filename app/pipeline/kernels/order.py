@@ -86,6 +86,13 @@ def _value(high: int, low: int) -> float:
     return float(bits.view(np.float32))
 
 
+def warm() -> None:
+    """Compile for float32."""
+    values, first_pass = np.zeros(1, np.float32), Distribution()
+    first_pass.add(values)
+    Median(first_pass).add(values)
+
+
 @compiled
 def _key(bits: np.uint32) -> np.uint32:
     """Bits of a float32 as an integer of the same order: IEEE 754 orders magnitudes so already."""

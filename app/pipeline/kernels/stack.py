@@ -190,8 +190,8 @@ def combine(
 
 
 def warm() -> None:
-    """Compile for every type of raw frame, and for calibrated ones."""
-    for dtype in (np.uint16, np.int32, np.float32):
+    """Compile for raw frames of cameras, and for flats and lights; others are rare, and wait for theirs."""
+    for dtype in (np.uint16, np.float32):
         combine(np.zeros((2, 1), dtype), StackRule(Method.MEDIAN), np.empty(1, np.float32))
 
 
@@ -345,9 +345,9 @@ def _winsorized_sigma(values: Any, first: int, last: int, centre: float, furthes
 
 
 @compiled
-def _survivors(values: Any, last: int, method: int, low: float, high: float, outwards: Any) -> tuple[int, int]:
+def _survivors(values: Any, last: Any, method: int, low: float, high: float, outwards: Any) -> tuple[int, int]:
     """First and last of the sorted values that stay."""
-    first = 0
+    first: Any = np.int64(0)  # a literal would be a type, and all that is called from here be compiled for it as well
     if method == _MIN_MAX:
         first = min(int(low), (last - 1) // 2)
         return first, last - min(int(high), last - 1 - first)
@@ -515,7 +515,7 @@ def _combine(
             elif counts[x] > 0:
                 for i in range(counts[x]):
                     column[i] = tile[i, x]
-                begin, end = _survivors(column, counts[x], method, low, high, outwards)
+                begin, end = _survivors(column, np.int64(counts[x]), method, low, high, outwards)
                 origin = _middle(column, begin, end)
                 total, scatter = _moments(column, begin, end, origin)
                 scatter -= total * total / float(end - begin)

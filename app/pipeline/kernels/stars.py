@@ -20,6 +20,9 @@ SHARP_REACH_PX = 2
 X, Y, WINDOWED, MAJOR, MINOR, ORIENTATION, FLUX, PEAK, MASKED, SATURATED = range(10)
 MEASURES = 10
 
+#: 2.5e30 as float32: what is greater, infinite or NaN is no count, and sums of it could overflow.
+_BEYOND_COUNTS = 0x72000000
+
 #: A row of which more is suspect is noise of another kind, as of a wrong byte order: nothing in it is called sharp.
 _MOST_SUSPECTS = 0.25
 _FEW_SUSPECTS = 100
@@ -37,7 +40,7 @@ _FILL_REACH_PX = 4
 
 @compiled
 def decode(bits: NDArray[np.uint32], flags: NDArray[np.uint8], bad: np.uint8, is_swapped: bool) -> None:
-    """Turn a band of float32, seen as uint32, to this machine's byte order, in place; what is no number becomes NaN.
+    """Turn a band of float32, seen as uint32, to this machine's byte order, in place; what is no count becomes NaN.
 
     Parameters
     ----------
@@ -60,8 +63,8 @@ def decode(bits: NDArray[np.uint32], flags: NDArray[np.uint8], bad: np.uint8, is
                     | ((value << np.uint32(8)) & np.uint32(0xFF0000))
                     | (value << np.uint32(24))
                 )
-            infinite = np.uint32(0x7F800000)
-            bits[row, column] = np.uint32(0x7FC00000) if (value & infinite) == infinite else value
+            size = value & np.uint32(0x7FFFFFFF)
+            bits[row, column] = np.uint32(0x7FC00000) if size >= np.uint32(_BEYOND_COUNTS) else value
         if flags.size:
             for column in range(bits.shape[1]):
                 if flags[row, column] & bad:
@@ -648,3 +651,20 @@ def _in_circle(stamp: Band, x: float, y: float, radius_px: float) -> float:
                         inside += dx * dx + dy * dy <= radius_px * radius_px
                 total += stamp[i, j] * inside / _SUBPIXELS**2
     return total
+
+
+def warm() -> None:
+    """Compile for calibrated lights."""
+    values, found, flags = np.zeros((8, 8), np.float32), np.zeros((8, 8), np.bool_), np.zeros((8, 8), np.uint8)
+    cells, mesh = np.zeros(8), np.zeros((1, 1))
+    decode(values.view(np.uint32), flags, np.uint8(1), False)
+    mark_sharp(values, 1.0, 1.0, 1.0, found)
+    clipped_cells(values, 1, cells, cells.copy())
+    bin_rows(values, found, 0, mesh, 8, 0, values.copy())
+    fill(values, 1, True)
+    smooth(values, values[0, :3], values.copy())
+    lonely_peaks(values, 1.0, 1)
+    summits(values, np.zeros(1, np.int64), 1.0, 1.0, 1)
+    stamp_half(1.0)
+    none, table = np.empty(0), np.empty((0, MEASURES))
+    measure_stars(values, flags, np.uint8(1), 0, 8, none, none, 1.0, 2.0, 1, 1.0, 1.0, 1.0, mesh, 8, table)

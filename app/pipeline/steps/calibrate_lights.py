@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from statistics import median
 from typing import ClassVar
@@ -18,6 +19,8 @@ from app.model.batch import Combination, Exposure, ProductKind
 from app.model.frame import FrameFacts, FrameKind
 from app.model.matching import Grade, MasterChoice, temperature_grade
 from app.pipeline.calibrating import LightJob, Noise, Subtraction, calibrate_light, master_of
+from app.pipeline.cosmics import CosmicSearch
+from app.pipeline.kernels.cosmic import PixelNoise
 from app.pipeline.library import find_masters, masters_for
 from app.pipeline.products import Making, Names, Plan, input_cards, make_each, master_cards, software_card, source_of
 from app.pipeline.step import Context, Findings, Step
@@ -37,8 +40,11 @@ class CalibrateLights(Step):
 
         def prepare(light: Exposure) -> Making[LightJob]:
             choice = masters_for(context, light.facts)
-            noise, sentence = _noise(context, light, choice)
-            for doubt in (*_doubts(context, light.facts, choice), *sentence):
+            noise, lack = _noise(context, light, choice)
+            doubts = [*_doubts(context, light.facts, choice)]
+            if lack and context.settings.calibration.uncertainty:
+                doubts.append(f"its uncertainty is not known {lack}")
+            for doubt in doubts:
                 warnings.setdefault(doubt, []).append(light.file)
             return _making(context, light, choice, noise, names)
 
@@ -70,23 +76,31 @@ def _doubts(context: Context, facts: FrameFacts, choice: MasterChoice[Combinatio
             yield f"{master.path.name} is of another batch, taken {night}: take masters of this night"
 
 
-def _noise(
-    context: Context, light: Exposure, choice: MasterChoice[Combination]
-) -> tuple[Noise | None, tuple[str, ...]]:
-    """What the uncertainty of a light is computed from, where it is wanted; or why it is not known."""
-    if not context.settings.calibration.uncertainty:
-        return None, ()
+def _noise(context: Context, light: Exposure, choice: MasterChoice[Combination]) -> tuple[Noise | None, str]:
+    """What the noise of a light is computed from, where somebody asks; or when it is not known."""
+    limits = context.settings.calibration
+    if not (limits.uncertainty or limits.cosmics):
+        return None, ""
     if choice.dark.formula == "nothing" and not light.facts.calibrated_for:
-        return None, ("its uncertainty is not known while the bias is in it: take darks or bias",)
+        return None, "while the bias is in it: take darks or bias"
     camera = context.settings.camera(light.facts.instrument)
     biases = find_masters(context, ProductKind.BIAS_MASTER, light.facts)
     gain = camera.gain_e_per_adu or light.facts.gain_e_per_adu or _measured(choice.flat, "EGAINM", "GAIN")
     noise_adu = _measured(biases[0], "RDNADU", "RDNADU") if biases else None
     noise_e = camera.read_noise_e or _read_noise_e(light) or (noise_adu and gain and noise_adu * gain)
     if gain and noise_e:
-        return Noise(gain, noise_e), ()
+        return Noise(gain, noise_e), ""
     lacking, name = ("read noise", "read_noise_e") if gain else ("gain", "gain_e_per_adu")
-    return None, (f"its uncertainty is not known without the camera's {lacking}: set {name} of the camera",)
+    return None, f"without the camera's {lacking}: set {name} of the camera"
+
+
+def _cosmics(context: Context, noise: Noise | None) -> CosmicSearch | None:
+    """How cosmic rays are looked for, where they are."""
+    if not context.settings.calibration.cosmics:
+        return None
+    if noise is None:
+        return CosmicSearch()
+    return CosmicSearch(PixelNoise(noise.read_noise_e / noise.gain_e_per_adu, 1.0 / noise.gain_e_per_adu))
 
 
 def _read_noise_e(light: Exposure) -> float | None:
@@ -108,17 +122,19 @@ def _making(
     is_calibrated = bool(choice.masters or light.facts.calibrated_for)
     kind = ProductKind.CALIBRATED_LIGHT if is_calibrated else ProductKind.UNCALIBRATED_LIGHT
     path = names.path(_without_suffixes(PurePosixPath(light.file)), kind.removesuffix("_light"))
-    floor = context.settings.calibration.flat_floor
+    limits, cosmics = context.settings.calibration, _cosmics(context, noise)
     parameters = {
         "subtracted": choice.dark.formula,
         "subtracted_because": choice.dark.reason,
         "dark_scale": choice.dark.scale,
         "flat_because": choice.flat_reason,
-        "flat_floor": floor,
+        "flat_floor": limits.flat_floor,
         "saturation_adu": light.facts.saturation_adu,
     }
     if noise is not None:
         parameters |= {"gain_e_per_adu": noise.gain_e_per_adu, "read_noise_e": noise.read_noise_e}
+    if cosmics is not None:
+        parameters |= {"uncertainty": limits.uncertainty, "cosmics": asdict(cosmics)}
     plan = Plan(kind, path, light.facts, (light,), choice.masters, parameters)
 
     def job(target: Path) -> LightJob:
@@ -128,21 +144,26 @@ def _making(
         return LightJob(
             raw,
             target,
-            _header(light, choice, kind, raw.readout),
+            _header(light, choice, kind, raw.readout, cosmics),
             Subtraction.of(choice.dark),
             master_of(choice.flat) if choice.flat else None,
-            floor,
+            limits.flat_floor,
             None if level is None else level + raw.shift_adu,
             float(subtracted.qc.get("L1MEAN", 0.0)) if subtracted else 0.0,
             float(choice.flat.qc.get("BRIGHTEST", 1.0)) if choice.flat else 1.0,
-            noise,
+            noise if limits.uncertainty else None,
+            cosmics,
         )
 
     return Making(plan, calibrate_light, job)
 
 
 def _header(
-    light: Exposure, choice: MasterChoice[Combination], kind: ProductKind, readout: Readout | None
+    light: Exposure,
+    choice: MasterChoice[Combination],
+    kind: ProductKind,
+    readout: Readout | None,
+    cosmics: CosmicSearch | None,
 ) -> fits.Header:
     header = carried(read_header(light.path), readout)
     add_cards(header, [("IMAGETYP", str(kind).upper().replace("_", " "), "product of Cupola"), ("BUNIT", "adu", "")])
@@ -161,6 +182,9 @@ def _header(
     )
     add_cards(header, [("CALSTAT", letters, "calibrated for bias, dark, flat")] if letters else [])
     history = [f"Subtracted: {choice.dark.formula} ({choice.dark.reason})", f"Flat: {choice.flat_reason}"]
+    if cosmics is not None:
+        by = "the noise of the sky" if cosmics.noise is None else "photon and read noise"
+        history.append(f"Cosmic rays: L.A.Cosmic at {cosmics.rule.sigmas:g} sigma of {by}, flagged in DQ")
     add_history(header, history)
     return header
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,10 +16,10 @@ from app.model.batch import Combination, Exposure, ProductKind
 from app.model.errors import CalibrationError
 from app.model.frame import FrameFacts, FrameKind
 from app.model.matching import light_groups
-from app.pipeline.light_choice import AlignedLight, choose_lights
+from app.pipeline.library import lenses
+from app.pipeline.light_choice import AlignedLight, choose_lights, judge_alone
 from app.pipeline.light_stack import planes, stack_strip, strips
-from app.pipeline.measure import measure_file
-from app.pipeline.plate_solve import Hint
+from app.pipeline.measure import OF_REFERENCE, Measuring, better_facts, measure_file, needed
 from app.pipeline.products import Made, Names, Plan, input_cards, lights_of, make, software_card
 from app.pipeline.rejection import method_for
 from app.pipeline.step import Context, Findings, Step
@@ -43,7 +43,7 @@ class StackLights(Step):
     def run(self, context: Context, findings: Findings) -> None:
         """One stack for each group, saved and recorded."""
         names = Names("stacks")
-        pointed = [_Pointed(light, _true_facts(light)) for light in lights_of(context)]
+        pointed = [_Pointed(light, better_facts(light.facts, light.wcs)) for light in lights_of(context)]
         found: list[tuple[Combination, ...]] = []
         for kind in (ProductKind.CALIBRATED_LIGHT, ProductKind.UNCALIBRATED_LIGHT):
             of_kind = [one for one in pointed if one.light.kind is kind]
@@ -53,21 +53,11 @@ class StackLights(Step):
         def stack(group: tuple[Combination, ...]) -> None:
             _stack_lights(context, findings, group, names)
 
+        for group in found:
+            if len(group) == 1:
+                judge_alone(context, group[0])
         several = tuple(group for group in found if len(group) > 1)
         self.for_each(several, stack, _label, context, findings)
-
-
-def _true_facts(light: Combination) -> FrameFacts:
-    """Facts with the measured centre in place of the header's position."""
-    wcs = light.wcs or {}
-    if "centre_ra_deg" not in wcs:
-        return light.facts
-    return replace(
-        light.facts,
-        ra_deg=wcs["centre_ra_deg"],
-        dec_deg=wcs["centre_dec_deg"],
-        pixel_scale_arcsec=wcs.get("scale_arcsec", light.facts.pixel_scale_arcsec),
-    )
 
 
 def _label(group: tuple[Combination, ...]) -> str:
@@ -112,7 +102,9 @@ def _stack_lights(context: Context, findings: Findings, group: tuple[Combination
 
     product = make(context, plan, write)
     if product.wcs is None:
-        found = measure_file(product.file, facts, context.settings, hint=_hint(lights[0].light))
+        near = better_facts(facts, lights[0].light.wcs)
+        job = Measuring(product.file, facts, needed(context.settings), near, lenses(context, facts))
+        found = measure_file(job, context.cancel.check)
         context.store.record_measurement(product.key, found.checksum, {**product.qc, **found.qc}, found.wcs)
 
 
@@ -152,8 +144,8 @@ def _header(plan: Plan, lights: list[AlignedLight]) -> fits.Header:
         ("REJECT", str(plan.parameters["rejection"]), "rejection of outliers"),
         *input_cards(plan.exposures),
     ]
-    if header.get("WCSSOLVR") == "cupola":
-        cards.append(("WCSSOLVR", "reference", "world coordinates of the reference frame"))
+    if header.get("WCSSOLVR", "header") != "header":
+        cards.append(("WCSSOLVR", OF_REFERENCE, "world coordinates of the reference frame"))
     add_cards(header, cards)
     history = []
     for one in lights:
@@ -164,11 +156,3 @@ def _header(plan: Plan, lights: list[AlignedLight]) -> fits.Header:
         )
     add_history(header, [f"Aligned to {lights[0].light.path.name}", *history])
     return header
-
-
-def _hint(reference: Combination) -> Hint | None:
-    """Where the reference points, for solving the stack itself."""
-    wcs = reference.wcs or {}
-    if wcs.get("status") != "solved":
-        return None
-    return Hint(wcs["centre_ra_deg"], wcs["centre_dec_deg"], 0.1, wcs["scale_arcsec"], 0.02)

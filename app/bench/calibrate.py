@@ -1,0 +1,69 @@
+"""Calibration of a light by bias, dark and flat, against Siril and ccdproc; start-up is taken off all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from app.bench import siril
+from app.bench.cost import Cost, child, middle, paired, ratio
+from app.bench.place import Place, write_even_frames
+from app.bench.table import Row
+
+_LIGHTS = 6
+
+
+def measure(place: Place) -> Iterator[Row]:
+    """Figures of single lights."""
+    side = 2048 if place.is_quick else 4096
+    place.need((_LIGHTS + 3) * 2 * side * side + 3 * _LIGHTS * 9 * side * side)
+    place.say(f"writing {_LIGHTS} lights and masters of {side} x {side}")
+    lights = write_even_frames(place.sub("lights"), _LIGHTS, side)
+    masters = _masters(place.sub("masters"), side)
+
+    def light(name: str, uncertain: str = "no") -> Callable[[], Cost]:
+        return lambda: child(name, place.folder, place.sub("out"), *masters, uncertain, *lights)
+
+    yield _against_siril(place, lights, masters, light("calibrate"), side)
+    for uncertain, words, limit in (("no", "without", 0.2), ("yes", "with", 0.1)):
+        place.say(f"in turn with ccdproc, {words} uncertainty")
+        rounds = 1 if place.is_quick else place.rounds
+        mine, other = paired(rounds, light("calibrate", uncertain), light("ccdproc_calibrate", uncertain))
+        what = f"one light of {side}^2, {words} uncertainty, CPU: ours / ccdproc"
+        took = f"{middle(mine, _each):.3f} s / {middle(other, _each):.3f} s"
+        yield Row("calibrate", what, ratio(mine, other, _each), limit=limit, details=took)
+
+
+def _against_siril(place: Place, lights: list[Path], masters: list[Path], light: Callable[[], Cost], side: int) -> Row:
+    what = f"one light of {side}^2, CPU: ours / Siril"
+    if siril.siril() is None:
+        return Row("calibrate", what, None, limit=0.4, details=siril.MISSING)
+    place.say("in turn with Siril")
+    few = place.sub("few")
+    for file in lights[:2]:  # a sequence has two frames at least
+        (few / file.name).hardlink_to(file)
+    bias, dark, flat = (file.with_suffix("") for file in masters)
+    command = f"preprocess raw_ -bias={bias} -dark={dark} -flat={flat}"
+    mine, less, more = paired(
+        place.rounds, light, lambda: siril.run(few, command), lambda: siril.run(lights[0].parent, command)
+    )
+    theirs_s = (middle(more) - middle(less)) / (len(lights) - 2)
+    ours_s = middle(mine, _each)
+    return Row("calibrate", what, ours_s / theirs_s, limit=0.4, details=f"{ours_s:.3f} s / {theirs_s:.3f} s")
+
+
+def _each(cost: Cost) -> float:
+    return float(cost.said["cpu_s"])
+
+
+def _masters(folder: Path, side: int) -> list[Path]:
+    from astropy.io import fits
+
+    rng = np.random.default_rng(6)
+    paths = []
+    for name, level in (("bias", 1000.0), ("dark", 1050.0), ("flat", 20000.0)):
+        paths.append(folder / f"{name}.fits")
+        fits.writeto(paths[-1], rng.normal(level, 3.0, (side, side)).astype(np.float32))
+    return paths
