@@ -187,6 +187,8 @@ class Field:
         )
         keys = {one.checksum: one.key for one in self.exposures}
         lights = [replace(light, exposures=(keys[f"s{light.key}"],)) for light in self.lights]
+        for light in lights:
+            assert self.store.record(self.batch.key, light).key == light.key
         for checksum, is_used in overrides.items():
             self.store.override(checksum, is_used, "operator", "light")
         context = Context(
@@ -236,6 +238,8 @@ def test_of_equal_lights_one_with_world_coordinates_is_the_reference(field: Fiel
     field.light()
     field.lights[1] = replace(field.lights[1], wcs={"status": "solved"})
     assert [one.light.key for one in field.choose()] == [2, 1]
+    recorded = field.store.combinations(field.batch.key)[1]
+    assert (recorded.qc["verdict"], recorded.qc["reasons"], recorded.qc["QCFLAG"]) == ("accepted", [], 0)
 
 
 @pytest.mark.logs_warnings
