@@ -203,7 +203,9 @@ def drill(
 def bench(
     name: Annotated[str | None, typer.Argument(help="One benchmark; without it all are run.")] = None,
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer rounds of smaller frames: two minutes for all.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer rounds of smaller frames: two minutes for all.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Measure the Processor against what users would run instead, and against its targets."""

@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,7 +23,10 @@ from app.frames.star_table import star_table_at
 from app.model.errors import OutputError
 
 BLOCK = 2880
+_CARD = 80
 _COPY_BYTES = 2**20
+#: Room in the header of a draft for the cards that are to come: blank cards before END (FITS Standard 4.0, 4.4.2.4).
+_ROOM_BYTES = 4 * BLOCK
 #: Before the digest of a draft, which is no SHA-256 of its file.
 _DRAFT = "draft:"
 #: Columns of 64-bit words that are summed for it.
@@ -141,7 +145,8 @@ class Part:
 class NewProduct:
     """A product that is being made: ``with NewProduct(...) as product``, bands to its layout, then `finish`.
 
-    What a later step writes anew, with another header, is finished as a draft.
+    A draft has room in its header, and gets its last cards by `replace_header`: until then it is not forced onto the
+    disk, for what a crash takes from it is seen, and no loss.
 
     Left without `finish`, it leaves nothing behind.
 
@@ -155,6 +160,8 @@ class NewProduct:
         (rows, columns).
     planes : sequence of Plane
         The pixels first.
+    is_draft : bool
+        Whether a later step gives it another header.
 
     Attributes
     ----------
@@ -167,10 +174,20 @@ class NewProduct:
         The disk is full, which is known before the first band, or read-only or gone.
     """
 
-    def __init__(self, path: Path, header: Header, shape: tuple[int, int], planes: Sequence[Plane] = (PIXELS,)) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        header: Header,
+        shape: tuple[int, int],
+        planes: Sequence[Plane] = (PIXELS,),
+        *,
+        is_draft: bool = False,
+    ) -> None:
+        self._path, self._is_draft = path, is_draft
         part = path.with_name(f".{path.name}.part")
         headers = [_header_bytes(header, shape, plane, has_more=len(planes) > 1) for plane in planes]
+        if is_draft:
+            headers[0] = _roomy(headers[0], len(headers[0]) + _ROOM_BYTES)
         sizes = [shape[0] * shape[1] * np.dtype(plane.dtype).itemsize for plane in planes]
         offsets, at = [], 0
         for text, size in zip(headers, sizes, strict=True):
@@ -199,41 +216,22 @@ class NewProduct:
         self._discard()
 
     def finish(self) -> str:
-        """Put the product in its place, onto the disk.
+        """Put the product in its place; onto the disk, unless it is a draft.
 
         Returns
         -------
         str
-            SHA-256 of the file, hexadecimal.
+            SHA-256 of the file, hexadecimal; of a draft, a digest for a fifth of the time. `is_unchanged` knows both.
 
         Raises
         ------
         OutputError
             The disk is read-only or gone.
         """
-        digest = checksum(self.layout.part)
+        part = self.layout.part
         try:
-            _install(self.layout.part, self._path)
-        except OSError as error:
-            raise output_error(self._path, error) from error
-        return digest
-
-    def finish_draft(self) -> str:
-        """Put the product in its place, for `replace_header` to come: what a crash takes from it is seen, and no loss.
-
-        Returns
-        -------
-        str
-            What `is_unchanged` knows the file by; costs a fifth of a SHA-256.
-
-        Raises
-        ------
-        OutputError
-            The disk is read-only or gone.
-        """
-        try:
-            digest = _digest_of_draft(self.layout.part)
-            self.layout.part.replace(self._path)
+            digest = _digest_of_draft(part) if self._is_draft else checksum(part)
+            _install(part, self._path, is_draft=self._is_draft)
         except OSError as error:
             raise output_error(self._path, error) from error
         return digest
@@ -292,7 +290,10 @@ def write_product(path: Path, header: Header, shape: tuple[int, int], rows: Iter
 
 
 def replace_header(path: Path, header: Header, *, tail: bytes | None = None) -> str:
-    """Give a product another primary header, atomically, its planes as they are.
+    """Give a product another primary header, its planes as they are, and put it onto the disk.
+
+    Where the cards have room, as in a draft, the file is changed under another name: a crash leaves no product, never
+    half of one, and it is made again. Else it is copied.
 
     Parameters
     ----------
@@ -316,27 +317,33 @@ def replace_header(path: Path, header: Header, *, tail: bytes | None = None) -> 
     old, data_at = locate_image(path)
     has_more = tail is not None or old.get("EXTEND") is True
     text = _header_bytes(header, (int(old["NAXIS2"]), int(old["NAXIS1"])), PIXELS, has_more=has_more)
-    end = None if tail is None else star_table_at(path)
     part = path.with_name(f".{path.name}.part")
-    digest = hashlib.sha256(text)
     try:
-        with path.open("rb", buffering=0) as source, part.open("wb", buffering=0) as target:
-            left = (path.stat().st_size if end is None else end) - data_at
-            source.seek(data_at)
-            target.write(text)
-            while piece := source.read(min(_COPY_BYTES, left)):
-                left -= len(piece)
-                digest.update(piece)
-                target.write(piece)
-            digest.update(tail or b"")
-            target.write(tail or b"")
+        end = path.stat().st_size if tail is None else star_table_at(path) or path.stat().st_size
+        if len(text) <= data_at:
+            path.replace(part)
+            with part.open("r+b", buffering=0) as file:
+                _write_all(file, _roomy(text, data_at))
+        else:
+            with path.open("rb", buffering=0) as source, part.open("wb", buffering=0) as target:
+                source.seek(data_at)
+                _write_all(target, text)
+                while piece := source.read(_COPY_BYTES):
+                    _write_all(target, piece)
+            end += len(text) - data_at
+        if tail is not None:
+            with part.open("r+b", buffering=0) as file:
+                file.truncate(end)
+                file.seek(end)
+                _write_all(file, tail)
+        digest = checksum(part)
         _install(part, path)
     except OSError as error:
         raise output_error(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
-    return digest.hexdigest()
+    return digest
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -369,6 +376,19 @@ def _header_bytes(header: Header, shape: tuple[int, int], plane: Plane, *, has_m
     return text.encode("ascii")
 
 
+def _roomy(header: bytes, size: int) -> bytes:
+    """The same header with blank cards before its END, so that it takes so many bytes."""
+    cards = header[: header.rindex(b"END".ljust(_CARD))]
+    end_at = max(len(cards), size - BLOCK)
+    return cards.ljust(end_at) + b"END".ljust(size - end_at)
+
+
+def _write_all(file: RawIOBase, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) or 0 :]
+
+
 def _digest_of_draft(path: Path) -> str:
     """SHA-256 over sums of columns of words: damage changes it as surely, though who means to could get round it."""
     digest = hashlib.sha256()
@@ -389,11 +409,12 @@ def _allocate(handle: int, size: int) -> None:
         os.truncate(handle, size)
 
 
-def _install(part: Path, path: Path) -> None:
-    with part.open("r+b") as file:
-        os.fsync(file.fileno())
+def _install(part: Path, path: Path, *, is_draft: bool = False) -> None:
+    if not is_draft:
+        with part.open("r+b") as file:
+            os.fsync(file.fileno())
     part.replace(path)
-    if os.name == "posix":  # a rename is durable only when its folder is
+    if os.name == "posix" and not is_draft:  # a rename is durable only when its folder is
         handle = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(handle)

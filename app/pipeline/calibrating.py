@@ -177,8 +177,14 @@ class Words:
 
     Parameters
     ----------
-    stack, source, height, columns
-        As for `Rows`.
+    stack : ExitStack
+        As for `Rows`, like the next three.
+    source : FrameSource or None
+        The file.
+    height : int
+        Rows of the tallest band.
+    columns : int
+        Of the frame.
     value : float
         Of every pixel, without a source.
 
@@ -253,7 +259,7 @@ def calibrate_light(job: LightJob, check: Check) -> Made:
     shape = job.raw.rows, job.raw.columns
     with ExitStack() as stack:
         light = _Light(stack, job, np.inf if saturation_adu is None else saturation_adu)
-        product = stack.enter_context(NewProduct(job.target, header, shape, planes))
+        product = stack.enter_context(NewProduct(job.target, header, shape, planes, is_draft=True))
         with product.layout.opened() as part:
             for first, last in row_bands(0, *shape):
                 check()
@@ -262,7 +268,7 @@ def calibrate_light(job: LightJob, check: Check) -> Made:
         qc = {}
         if job.cosmics is not None:
             qc["NCOSMIC"] = flag_cosmics(product.layout, planes.index(DQ), job.cosmics, check)
-        return Made(product.finish_draft(), qc)
+        return Made(product.finish(), qc)
 
 
 class _Light:

@@ -218,8 +218,12 @@ def detect_file(
         A float32 image, with a plane DQ or without: pixels that it calls bad are left out, saturated ones are told.
     smooth_px : float, optional
         As `detect`; chosen as `star_scale` does when it is not given.
-    saturation_adu, threshold, max_sources
-        As `detect`.
+    saturation_adu : float, optional
+        As `detect`, like the next two.
+    threshold : float
+        Least peak, in units of the noise.
+    max_sources : int
+        No more stars than this are measured.
     check : callable
         Raises when the work should stop.
 

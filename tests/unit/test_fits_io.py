@@ -19,7 +19,8 @@ import pytest
 from astropy.io import fits
 
 from app.frames.fits_io import FrameReader, bands, checksum, examine, examine_raw
-from app.frames.product_file import NewProduct, is_unchanged, output_error, replace_header, write_product
+from app.frames.headers import read_header
+from app.frames.product_file import PIXELS, NewProduct, Plane, is_unchanged, output_error, replace_header, write_product
 from app.frames.readout import Amplifier, Readout, Section, readout_of
 from app.model.errors import Cancelled, FrameError, OutputError
 from app.model.settings import Camera
@@ -436,11 +437,11 @@ def test_product_is_what_astropy_reads_and_its_checksum(tmp_path: Path) -> None:
 def test_draft_is_known_again_and_its_damage_is_seen(tmp_path: Path) -> None:
     path, shape = tmp_path / "draft.fits", (600, 700)
     values = np.random.default_rng(1).normal(size=shape).astype(np.float32)
-    with NewProduct(path, fits.Header([("FILTER", "R")]), shape) as product:
+    with NewProduct(path, fits.Header([("FILTER", "R")]), shape, is_draft=True) as product:
         with product.layout.opened() as part:
             part.write(0, 0, values[:333])
             part.write(0, 333, values[333:].astype(">f4"))
-        digest = product.finish_draft()
+        digest = product.finish()
     whole = path.read_bytes()
     assert np.array_equal(fits.getdata(path), values)
     assert [file.name for file in tmp_path.iterdir()] == ["draft.fits"]
@@ -488,6 +489,30 @@ def test_header_is_replaced_and_pixels_stay(tmp_path: Path) -> None:
     assert np.array_equal(fits.getdata(path), counts)
     assert "OLD" not in fits.getheader(path)
     assert fits.getval(path, "NEW") == 2
+
+
+@pytest.mark.parametrize("more", [3, 140, 400])
+def test_cards_of_a_draft_come_into_its_room_or_the_file_is_copied(tmp_path: Path, more: int) -> None:
+    path, shape = tmp_path / "draft.fits", (50, 60)
+    values = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    with NewProduct(path, fits.Header([("FILTER", "R")]), shape, (PIXELS, Plane("DQ", "u1")), is_draft=True) as product:
+        product.layout.write(0, 0, values)
+        product.layout.write(1, 0, np.full(shape, 7, np.uint8))
+        product.finish()
+    before = path.stat()
+    header = fits.Header([(f"CARD{number}", number) for number in range(more)])
+    assert replace_header(path, header) == checksum(path)
+    assert (path.stat().st_ino == before.st_ino) == (path.stat().st_size == before.st_size) == (more < 200)
+    with fits.open(path) as hdus:
+        hdus.verify("exception")
+        assert np.array_equal(hdus[0].data, values)
+        assert (hdus["DQ"].data == 7).all()
+        assert hdus[0].header[f"CARD{more - 1}"] == more - 1
+        assert "FILTER" not in hdus[0].header
+    assert read_header(path)["CARD0"] == 0
+    again = replace_header(path, header)
+    assert again == checksum(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["draft.fits"]
 
 
 def test_product_is_closed_before_it_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,10 +105,12 @@ def calibrate(
     ----------
     raw : ndarray, float32, shape (pixels,)
         adu.
-    bias, dark, flat : ndarray, uint32, shape (pixels,)
-        adu, the flat normalised to 1; words of FITS.
+    bias, dark : ndarray, uint32, shape (pixels,)
+        adu; words of FITS.
     dark_scale : float
         As for `subtract`.
+    flat : ndarray, uint32, shape (pixels,)
+        Normalised to 1; words of FITS.
     flat_floor : float
         Flat values under it, or not a number, are no flat: the pixel is NaN and NO_FLAT.
     saturation_adu : float
@@ -149,8 +151,14 @@ def uncertainty(
 
     Parameters
     ----------
-    raw, bias, dark, dark_scale, flat
-        As for `calibrate`.
+    raw : ndarray, float32, shape (pixels,)
+        As for `calibrate`, like the next four.
+    bias, dark : ndarray, uint32, shape (pixels,)
+        adu; words of FITS.
+    dark_scale : float
+        Of the dark.
+    flat : ndarray, uint32, shape (pixels,)
+        Normalised to 1; words of FITS.
     errors : tuple of ndarray, uint32, shape (pixels,)
         Standard errors of bias, dark and flat, words of FITS; one that is not a number counts as none.
     adu_per_e : float

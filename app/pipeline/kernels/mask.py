@@ -79,8 +79,10 @@ def count_saturated(
         What `resample` made.
     is_saturated : ndarray, bool, shape (rows, columns)
         Rows of the moving frame from `top` on.
-    inverse, first_row
+    inverse : ndarray, float64, shape (2, 3)
         As in `resample`.
+    first_row : int
+        Of the band.
     counts : ndarray, uint16, shape (rows, columns)
         Of the band.
     """

@@ -357,9 +357,12 @@ def smooth(values: Band, weights: Band, smoothed: Band) -> None:
 
     Parameters
     ----------
-    values, smoothed : ndarray, float32, shape (rows, columns)
-        The frame, and what takes the result.
+    values : ndarray, float32, shape (rows, columns)
+        The frame.
     weights : ndarray, float32, shape (2 n + 1,)
+        Of the pixels around.
+    smoothed : ndarray, float32, shape (rows, columns)
+        Takes the result.
     """
     rows, columns = values.shape
     reach = len(weights) // 2
@@ -511,8 +514,10 @@ def measure_stars(
         Half the side of the core, less half a pixel.
     noise_adu, threshold, narrowest : float
         What is sharp, see `mark_sharp`.
-    mesh, cell_px
+    mesh : ndarray, float64
         Background, see `bin_rows`.
+    cell_px : int
+        Of the mesh.
     table : ndarray, float64, shape (stars, MEASURES)
         Takes the results. Centroids: XWIN_IMAGE of SExtractor's manual. A Gaussian star under a Gaussian window has
         1/m = 1/v + 1/w, with the variances m under the window, v of the star and w of the window; so v = m / (1 - m/w).

@@ -91,7 +91,7 @@ def _stack_lights(context: Context, findings: Findings, group: tuple[Combination
         first = read_header(lights[0].light.file)
         shape = int(first["NAXIS2"]), int(first["NAXIS1"])
         layers = planes(uncertainty=calibration.uncertainty)
-        with NewProduct(target, _header(plan, lights), shape, layers) as product:
+        with NewProduct(target, _header(plan, lights), shape, layers, is_draft=True) as product:
             stacked = tuple(one.stacked for one in lights)
             jobs = strips(stacked, rejection, lights[0].sky_adu, product.layout, context.workers.width)
             with closing(context.workers.each(stack_strip, jobs, context.cancel.check)) as futures:
