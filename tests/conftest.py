@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from app.commands.test import CACHE
 from tests.simulated import end_guards
 
 CHECKOUT = Path(__file__).parents[1]
@@ -34,8 +35,9 @@ class Collector(logging.Handler):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the markers; keep compiled kernels from test to test, whatever home each has."""
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(CHECKOUT / ".pytest_cache" / "kernels"))
+    """Declare the markers; keep what is computed once (kernels, quads of the sky), whatever home each test has."""
+    os.environ["XDG_CACHE_HOME"] = str(CACHE)
+    os.environ["NUMBA_CACHE_DIR"] = str(CACHE / "cupola" / "kernels")
     config.addinivalue_line("markers", "logs_warnings: the test makes `app` log warnings or errors on purpose")
 
 
@@ -63,6 +65,7 @@ def own_home(
     home = tmp_path_factory.mktemp("home")
     for name in [name for name in os.environ if name.startswith(("CUPOLA_", "XDG_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE))
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     yield home

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
+#: What all tests share, whatever home each has: compiled kernels, and the quads of the sky.
+CACHE = CHECKOUT / ".pytest_cache" / "cache"
 BAD_USAGE = 2
 
 #: Modules whose docstrings are compared with their signatures.
@@ -60,6 +62,8 @@ def run(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="cupola-test-") as home:
         environment = isolated(os.environ, Path(home))
         failed = _run_checks(environment)
+        print("-- kernels and quads of the sky, unless they are there", flush=True)
+        subprocess.run([sys.executable, "-P", "-m", "app", "warm"], cwd=CHECKOUT, env=environment, check=True)
         print(f"-- pytest, {_processors()} at a time", flush=True)
         tests = subprocess.run(_pytest(arguments), cwd=CHECKOUT, env=environment, check=False)
     for name in failed:
@@ -84,7 +88,7 @@ def isolated(environment: Mapping[str, str], home: Path) -> dict[str, str]:
     """
     foreign = ("CUPOLA_", "XDG_", "PYTEST_", "RUFF_", "MYPY")
     kept = {name: value for name, value in environment.items() if not name.startswith(foreign)}
-    own = {"HOME": home, "USERPROFILE": home, "XDG_RUNTIME_DIR": home}
+    own = {"HOME": home, "USERPROFILE": home, "XDG_RUNTIME_DIR": home, "XDG_CACHE_HOME": CACHE}
     return {**kept, **{name: str(folder) for name, folder in own.items()}, "QT_QPA_PLATFORM": "offscreen"}
 
 

@@ -1,4 +1,4 @@
-"""`cupola warm`: compile the kernels into the cache, so that no batch waits for them."""
+"""`cupola warm`: compile the kernels and make the table of the sky, so that no batch waits for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _NICENESS = 19
 
 
 def run() -> int:
-    """Compile every kernel that is not in the cache; those that are cost a second or two."""
+    """Compile every kernel that is not in the cache, then make the table of the blind search; a second if all is there."""
+    from app.frames.star_catalogue import StarCatalogue
+    from app.pipeline.blind import sky_quads
+
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     for module in kernel_modules():
@@ -27,6 +30,7 @@ def run() -> int:
             began_s = perf_counter()
             module.warm()
             log.info("Kernels of %s are ready after %.1f s", module.__name__, perf_counter() - began_s)
+    sky_quads(StarCatalogue.embedded())
     return DONE
 
 

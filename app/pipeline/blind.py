@@ -309,7 +309,7 @@ def solve_blind(
             return as_solution(match)
     raise Unsolved(
         f"{len(pixels)} detections match no part of the sky at {scales_arcsec[0]:.3g} to {scales_arcsec[1]:.3g} "
-        "arcsec/px: fields of less than 0.8 degrees have too few Tycho-2 stars; else check the focus"
+        "arcsec/px (under 0.8 degrees Tycho-2 has too few stars): check the focus"
     )
 
 

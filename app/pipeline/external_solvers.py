@@ -292,7 +292,7 @@ def _run(command: Sequence[str], folder: Path, time_limit_s: float, check: Check
         _running.discard(child)
     text = words.read_text(encoding="utf-8", errors="replace")
     if "at least one index" in text:
-        return code, "it has no index files: install some of astrometry.net"
+        return 0, "it has no index files: install some of astrometry.net"
     lines = [line for line in text.splitlines() if line.strip()]
     return code, lines[-1].strip()[:200] if lines else ""
 

@@ -69,7 +69,7 @@ _NOTES = {
     Qc.LIBRARY_MASTER: "calibrated with a master of another batch",
 }
 _NOTHING = Qc(0)
-_NO_POSITION = "no position in the header (RA, DEC, OBJCTRA, OBJCTDEC are absent or blank), write one; "
+_NO_POSITION = "no position in the header (RA, DEC), write one; "
 
 
 @dataclass(frozen=True, slots=True)

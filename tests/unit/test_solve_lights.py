@@ -41,17 +41,18 @@ def night(store, folder, count=5, source="/data/tonight"):
     return Context(store, store.batch(batch.key), Settings(), lambda _: None, CancelToken(), kept=kept)
 
 
-def run(context, monkeypatch, is_found):
+def run(context, monkeypatch, is_found, findings=None):
     """Jobs that were done: number of the light, and whether the whole sky was searched for it."""
     done = []
 
     def measure_file(job, check):
         number = int(job.path.stem)
         done.append((number, job.settings.astrometry.blind, job.flags))
-        return Measurement("new", {}, {"status": "solved"} if is_found else {"status": "unsolved", "reason": "no"})
+        reason = "found nowhere" if job.settings.astrometry.blind else "not found"
+        return Measurement("new", {}, {"status": "solved"} if is_found else {"status": "unsolved", "reason": reason})
 
     monkeypatch.setattr(solve_lights, "measure_file", measure_file)
-    SolveLights().run(context, Findings("astrometry", 170))
+    SolveLights().run(context, findings or Findings("astrometry", 170))
     return sorted(done)
 
 
@@ -59,6 +60,13 @@ def run(context, monkeypatch, is_found):
 def test_the_whole_sky_is_searched_for_two_lights_of_a_target_when_these_are_not_found(store, tmp_path, monkeypatch):
     done = run(night(store, tmp_path), monkeypatch, is_found=False)
     assert [(number, blind) for number, blind, _ in done] == [(0, True), (1, False), (2, True), (3, False), (4, False)]
+
+
+@pytest.mark.logs_warnings
+def test_lights_that_were_not_searched_for_are_told_with_the_reason_of_those_that_were(store, tmp_path, monkeypatch):
+    findings = Findings("astrometry", 170)
+    run(night(store, tmp_path), monkeypatch, is_found=False, findings=findings)
+    assert [problem.message for problem in findings.problems] == ["unsolved: found nowhere"] * 5
 
 
 def test_it_is_searched_for_all_when_one_was_found(store, tmp_path, monkeypatch):

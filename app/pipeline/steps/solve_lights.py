@@ -36,14 +36,22 @@ class SolveLights(Step):
         order = _Order(context, {light.key: exposures[light.exposures[0]].facts for light in lights})
         scouts = {key for target in _targets(lights, order).values() for key in (target[0], target[len(target) // 2])}
         places: dict[int, dict[str, Any]] = {}
+        found: set[Hashable] = set()
         for is_scout in (True, False):
             some = [light for light in lights if (light.key in scouts) is is_scout]
             found = {order.target(light) for light in lights if places.get(light.key, {}).get("status") == "solved"}
             jobs = [order.job(light, may_search=is_scout or order.target(light) in found) for light in some]
             places |= self._measured(context, findings, list(zip(some, jobs, strict=True)), len(lights), len(places))
+        of_scout = {order.target(light): places.get(light.key, {}) for light in reversed(lights) if light.key in scouts}
         for light in lights:
-            if places.get(light.key, {}).get("status") == "unsolved":
-                findings.warn(light.path.name, f"unsolved: {places[light.key]['reason']}")
+            place = places.get(light.key, {})
+            if place.get("status") == "unsolved":
+                is_searched = light.key in scouts or order.target(light) in found
+                # What was not searched for is as lost as what was, for the same reason: one sentence tells of all.
+                reason = (
+                    place["reason"] if is_searched else of_scout[order.target(light)].get("reason", place["reason"])
+                )
+                findings.warn(light.path.name, f"unsolved: {reason}")
 
     def _measured(
         self,
