@@ -325,7 +325,7 @@ def error_by_mouse(whole: Whole, who: Operator) -> None:
 def error_by_keyboard(whole: Whole, who: Operator) -> None:
     who.press("Ctrl+5")
     who.press("Ctrl+F")
-    who.type("has no FITS")
+    who.type("transfer failed")
     check_error(whole)
 
 
