@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from app import __version__
+from app.bootstrap.program import importing
 from app.model.errors import ObservatoryError
 from app.model.frame import FrameKind
 
@@ -155,7 +156,8 @@ def process(
     json: Json = False,
 ) -> None:
     """Calibrate a folder of frames; what was finished before is not made again."""
-    from app.commands import process as command
+    with importing():
+        from app.commands import process as command
 
     if dry_run:
         raise typer.Exit(command.check(source, into, as_json=json))
@@ -238,7 +240,8 @@ def run_batch(
     restart: Annotated[bool, typer.Option("--restart", help="Make everything anew.")] = False,
 ) -> None:
     """Calibrate one batch as a child process; the Processor starts it."""
-    from app.commands import run_batch as command
+    with importing():
+        from app.commands import run_batch as command
 
     raise typer.Exit(command.run(key, into, restart=restart))
 

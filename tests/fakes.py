@@ -127,10 +127,11 @@ class MemoryBatches:
     def correct(self, checksum: str, kind: FrameKind, who: str, file: str | None = None) -> None:
         self._corrections[checksum] = kind
 
-    def override(self, checksum: str, is_used: bool | None, who: str, file: str) -> None:
-        self._overrides.pop(checksum, None)
+    def override(self, checksum: str, is_used: bool | None, who: str, file: str) -> bool | None:
+        before = self._overrides.pop(checksum, None)
         if is_used is not None:
             self._overrides[checksum] = is_used
+        return before
 
     def overrides(self) -> dict[str, bool]:
         return dict(self._overrides)

@@ -1,4 +1,11 @@
-"""Calibration of a light by bias, dark and flat, against Siril and ccdproc; start-up is taken off all of them."""
+"""Calibration of a light by bias, dark and flat, against Siril and ccdproc; start-up is taken off all of them.
+
+Ours is the task of the Processor's step, from the raw file and the masters' files to the draft in its place: reading of
+all of them for every light, the arithmetic, the flags of the masters and of the light in a DQ plane, and the digest that
+the draft is known by. The SHA-256 and the forcing onto the disk are not in it: they come when the light is measured and
+gets its last cards. ccdproc has the same masters with the same flags, and keeps them in memory from light to light;
+neither it nor Siril has a digest, and Siril no flags.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +20,14 @@ from app.bench.place import Place, write_even_frames
 from app.bench.table import Row
 
 _LIGHTS = 6
+#: Of the pixels, bad in each master.
+_BAD_PART = 5e-5
 
 
 def measure(place: Place) -> Iterator[Row]:
     """Figures of single lights."""
     side = 2048 if place.is_quick else 4096
-    place.need((_LIGHTS + 3) * 2 * side * side + 3 * _LIGHTS * 9 * side * side)
+    place.need((2 * _LIGHTS + 9 * 3) * side * side + 3 * _LIGHTS * 9 * side * side)
     place.say(f"writing {_LIGHTS} lights and masters of {side} x {side}")
     lights = write_even_frames(place.sub("lights"), _LIGHTS, side)
     masters = _masters(place.sub("masters"), side)
@@ -59,11 +68,19 @@ def _each(cost: Cost) -> float:
 
 
 def _masters(folder: Path, side: int) -> list[Path]:
-    from astropy.io import fits
+    from astropy.io.fits import Header
+
+    from app.frames.product_file import PIXELS, NewProduct
+    from app.pipeline.calibrating import DQ, UNCERT
 
     rng = np.random.default_rng(6)
+    shape = side, side
     paths = []
     for name, level in (("bias", 1000.0), ("dark", 1050.0), ("flat", 20000.0)):
         paths.append(folder / f"{name}.fits")
-        fits.writeto(paths[-1], rng.normal(level, 3.0, (side, side)).astype(np.float32))
+        with NewProduct(paths[-1], Header(), shape, (PIXELS, DQ, UNCERT)) as product:
+            product.layout.write(0, 0, rng.normal(level, 3.0, shape))
+            product.layout.write(1, 0, rng.random(shape, np.float32) < _BAD_PART)
+            product.layout.write(2, 0, np.ones(shape, np.float32))
+            product.finish()
     return paths

@@ -5,59 +5,42 @@ Each imports what it needs and nothing else, as a user's script would.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from time import process_time
 from typing import Any
 
-Said = dict[str, Any]
+from app.bootstrap.program import importing
 
-#: Raw bytes of one job of a stack, as the Processor's steps have them.
-_JOB_BYTES = 2**27
+Said = dict[str, Any]
 
 
 def go_on() -> None:
     """Nobody cancels a benchmark."""
 
 
-@contextmanager
-def _imports() -> Iterator[None]:
-    """As the child process of a batch imports: nothing of that is garbage, and to look for some takes a third of it."""
-    gc.disable()
-    yield
-    gc.freeze()
-    gc.enable()
-
-
 def stack(method: str, target: str, *files: str) -> Said:
     """Stack raw frames."""
-    with _imports():
+    with importing():
         import numpy as np
         from astropy.io.fits import Header
 
         from app.frames.fits_io import examine
         from app.frames.product_file import NewProduct
         from app.pipeline.kernels.stack import Method, StackRule, combine
-        from app.pipeline.masters import StackJob, stack_rows
+        from app.pipeline.raw_stack import stack_jobs, stack_rows
         from app.pipeline.workers import ThreadWorkers
 
     frames = tuple(examine(Path(file)) for file in files)
-    rows, columns = frames[0].rows, frames[0].columns
-    height = max(1, _JOB_BYTES // (2 * len(frames) * columns))
-    combine(
-        np.zeros((2, 1), np.uint16), StackRule(Method(method)), np.empty(1, np.float32), encoding=frames[0].encoding
-    )
-    with NewProduct(Path(target), Header(), (rows, columns)) as product:
+    rule = StackRule(Method(method))
+    combine(np.zeros((2, 1), np.uint16), rule, np.empty(1, np.float32), encoding=frames[0].encoding)
+    with NewProduct(Path(target), Header(), (frames[0].rows, frames[0].columns)) as product:
         began_s = process_time()  # with the kernels loaded
-        jobs = (
-            StackJob(frames, StackRule(Method(method)), product.layout, None, first, min(first + height, rows))
-            for first in range(0, rows, height)
-        )
+        jobs = stack_jobs(frames, rule, product.layout)
         with closing(ThreadWorkers().each(stack_rows, jobs, go_on)) as futures:
             for future in futures:
                 future.result()
@@ -103,14 +86,16 @@ def numpy_stack(method: str, target: str, *files: str) -> Said:
 
 
 def calibrate(folder: str, bias: str, dark: str, flat: str, uncertain: str, *files: str) -> Said:
-    """Calibrate lights one by one; CPU of each after the first."""
-    with _imports():
+    """Calibrate lights one by one, as the Processor does; CPU of each after the first."""
+    with importing():
         from astropy.io.fits import Header
 
         from app.frames.fits_io import examine
         from app.pipeline.calibrating import LightJob, Master, Noise, Subtraction, calibrate_light
 
-    masters = [Master(examine(Path(file)), None, None) for file in (bias, dark, flat)]
+    masters = [
+        Master(*(examine(Path(file), plane=plane) for plane in ("", "DQ", "UNCERT"))) for file in (bias, dark, flat)
+    ]
     took_s: list[float] = []  # the first light loads the kernels
     for file in map(Path, files):
         job = LightJob(
@@ -129,7 +114,7 @@ def calibrate(folder: str, bias: str, dark: str, flat: str, uncertain: str, *fil
 
 
 def ccdproc_calibrate(folder: str, bias: str, dark: str, flat: str, uncertain: str, *files: str) -> Said:
-    """Calibrate lights as the documentation of ccdproc says; the dark has no bias in it."""
+    """Calibrate lights as the documentation of ccdproc says; the dark has no bias in it, the masters stay in memory."""
     import warnings
 
     import ccdproc
@@ -138,7 +123,7 @@ def ccdproc_calibrate(folder: str, bias: str, dark: str, flat: str, uncertain: s
     from astropy.nddata import CCDData, StdDevUncertainty
 
     warnings.simplefilter("ignore")
-    masters = [CCDData.read(file, unit="adu") for file in (bias, dark, flat)]
+    masters = [CCDData.read(file, unit="adu", hdu_mask="DQ", hdu_uncertainty="none") for file in (bias, dark, flat)]
     masters[1].data = masters[1].data - masters[0].data
     gain, noise = 1.3 * units.electron / units.adu, 7.0 * units.electron
     if uncertain == "yes":
@@ -161,7 +146,7 @@ def ccdproc_calibrate(folder: str, bias: str, dark: str, flat: str, uncertain: s
 
 def register(folder: str, *files: str) -> Said:
     """Find the stars of lights, align each with the first, and resample it; the matrices are said."""
-    with _imports():
+    with importing():
         from functools import partial
 
         from astropy.io.fits import Header
@@ -284,7 +269,6 @@ TASKS: dict[str, Callable[..., Said]] = {
 }  # fmt: skip
 
 if __name__ == "__main__":
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the child process of a batch
     sys.stdout.write(json.dumps(TASKS[sys.argv[1]](*sys.argv[2:])) + "\n")
     sys.stdout.flush()
     os._exit(0)  # so does that child: to take down what was imported takes a second more; the others profit, too

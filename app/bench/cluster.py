@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from app.bench.cost import Cost, middle, paired, ratio
-from app.bench.night import process, warm
+from app.bench.cost import Cost, middle, paired, ratio, rounds_text
+from app.bench.night import night_of, process, warm
 from app.bench.place import Place
 from app.bench.table import Row
-from app.sim.big_night import BigNight, write_big_night
+from app.sim.big_night import write_big_night
 
 
 def measure(place: Place) -> Iterator[Row]:
@@ -18,8 +18,8 @@ def measure(place: Place) -> Iterator[Row]:
     if find_spec("distributed") is None:
         yield Row("cluster", what, None, limit=1.15, details="distributed is not installed: it is the extra `cluster`")
         return
-    side = 1024 if place.is_quick else 6144
-    night = BigNight(side, side, biases=5, darks=6, flats=6, lights=6)
+    night = night_of(place)
+    side = night.rows
     place.need(side * side * (2 * night.frames + 6 * night.lights + 40))
     place.say(f"rendering {night.frames} frames of {side} x {side}")
     raw = place.sub("raw")
@@ -33,7 +33,8 @@ def measure(place: Place) -> Iterator[Row]:
     rounds = 1 if place.is_quick else 3
     dask, threads = paired(rounds, lambda: run("dask", "local"), lambda: run("threads", ""))
     details = (
-        f"{middle(dask, _wall_s):.1f} s / {middle(threads, _wall_s):.1f} s; {night.frames} frames of {side} x {side}"
+        f"{middle(dask, _wall_s):.1f} s / {middle(threads, _wall_s):.1f} s; {night.frames} frames of {side} x {side}; "
+        f"{rounds_text(rounds)}"
     )
     yield Row("cluster", what, ratio(dask, threads, _wall_s), limit=1.15, details=details)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,14 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 from typing import Any
 
 from app.model.errors import ObservatoryError
+from app.pipeline.workers import ENVIRONMENT
 
 #: Between two looks at the memory of all processes.
 _LOOK_S = 0.1
 _SAID_CHARS = 2000
+_LAUNCH = Path(__file__).with_name("launch.py")
 
 
 class BenchFailed(ObservatoryError):
@@ -70,38 +72,39 @@ def cost_of(
     BenchFailed
         It ended with an error.
     """
-    output = folder / ".said"
+    output, took = folder / ".said", folder / ".took"
     with output.open("wb") as file:
-        began_s = perf_counter()
         process = subprocess.Popen(
-            command,
+            (sys.executable, "-I", "-S", str(_LAUNCH), str(took), *command),
             cwd=folder,
             env=environment(folder, variables or {}),
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
+            process_group=0,
         )
         together = _Memory(process.pid) if watch else None
         try:
-            _, status, usage = os.wait4(process.pid, 0)
+            process.wait()
         except BaseException:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
             raise
         finally:
             most_mb = together.end() if together else 0.0
-        wall_s = perf_counter() - began_s
-    process.returncode = os.waitstatus_to_exitcode(status)
     said = output.read_text(encoding="utf-8", errors="replace")
     if process.returncode != 0:
         raise BenchFailed(
             f"{Path(command[0]).name} ended with code {process.returncode}: {said[-_SAID_CHARS:].strip()}"
         )
-    return Cost(usage.ru_utime + usage.ru_stime, wall_s, usage.ru_maxrss / 1024 * 1.048576, most_mb, _json(said))
+    cpu_s, wall_s, peak_kb = map(float, took.read_text(encoding="ascii").split())
+    return Cost(cpu_s, wall_s, peak_kb * 1024 / 1e6, most_mb, _json(said))
 
 
 def child(task: str, folder: Path, *arguments: object) -> Cost:
     """Cost of a task of `app.bench.children` in a process of its own."""
-    return cost_of((sys.executable, "-P", "-m", "app.bench.children", task, *map(str, arguments)), folder)
+    command = (sys.executable, "-P", "-m", "app.bench.children", task, *map(str, arguments))
+    return cost_of(command, folder, ENVIRONMENT)
 
 
 def paired(rounds: int, *alternatives: Callable[[], Cost]) -> list[list[Cost]]:
@@ -121,6 +124,11 @@ def ratio(ours: list[Cost], theirs: list[Cost], of: Callable[[Cost], float] = la
 def middle(costs: list[Cost], of: Callable[[Cost], float] = lambda cost: cost.cpu_s) -> float:
     """Median over the rounds."""
     return median(of(cost) for cost in costs)
+
+
+def rounds_text(rounds: int) -> str:
+    """For the details of a row."""
+    return "one round" if rounds == 1 else f"{rounds} rounds"
 
 
 def peak_mb(cost: Cost) -> float:
@@ -167,12 +175,13 @@ def _shared_out_kb(pid: int) -> int:
 
 
 def environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
-    """Of a child: a home of its own, the kernels that are compiled already, no settings of the user."""
+    """Of a child: a home of its own, the kernels and the table of the sky that there are, no settings of the user."""
     from app.paths import kernel_folder
 
     own = {name: value for name, value in os.environ.items() if not name.startswith(("CUPOLA_", "XDG_"))}
-    package = str(Path(__file__).resolve().parents[2])
-    return own | {"HOME": str(home), "NUMBA_CACHE_DIR": str(kernel_folder()), "PYTHONPATH": package} | dict(more)
+    kernels, package = kernel_folder(), Path(__file__).parents[2]
+    own |= {"HOME": str(home), "XDG_CACHE_HOME": str(kernels.parents[1]), "PYTHONPATH": str(package)}
+    return own | {"NUMBA_CACHE_DIR": str(kernels)} | dict(more)
 
 
 def _json(said: str) -> dict[str, Any]:

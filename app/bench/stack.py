@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.bench import siril
-from app.bench.cost import Cost, child, middle, paired, peak_mb, ratio
+from app.bench.cost import Cost, child, middle, paired, peak_mb, ratio, rounds_text
 from app.bench.place import Place, write_even_frames
 from app.bench.table import Row
 
@@ -39,7 +39,7 @@ def measure(place: Place) -> Iterator[Row]:
     if place.is_quick:
         return
     yield from _against_ccdproc(place, frames, ours, side)
-    other, median = paired(1, lambda: _other(place, "numpy_stack", "median", frames), lambda: ours("median"))
+    other, median = paired(place.rounds, lambda: _other(place, "numpy_stack", "median", frames), lambda: ours("median"))
     yield Row("stack", "median, CPU of a process: ours / numpy", ratio(median, other), details=_seconds(median, other))
     yield from _by_number(place, ours)
     yield _greatest(place)
@@ -118,4 +118,4 @@ def _in_process(cost: Cost) -> float:
 
 
 def _seconds(ours: list[Cost], theirs: list[Cost]) -> str:
-    return f"{middle(ours):.2f} s / {middle(theirs):.2f} s"
+    return f"{middle(ours):.2f} s / {middle(theirs):.2f} s; {rounds_text(len(ours))}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,9 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from app import __version__
+from app.bench.place import installed
 
 #: Packages whose versions decide the figures.
-_PACKAGES = ("numpy", "numba", "astropy", "ccdproc", "astroscrappy", "sep")
+_PACKAGES = (
+    "numpy",
+    "numba",
+    "llvmlite",
+    "astropy",
+    "ccdproc",
+    "astroscrappy",
+    "sep",
+    "distributed",
+    "PySide6-Essentials",
+)
+#: Programs that are measured where they are installed, by what they call themselves.
+_PROGRAMS = {"siril": ("siril-cli",), "sextractor": ("source-extractor", "sex")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +77,24 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """For people: benchmark, what, figure, target, whether it is met, details."""
+        """For people: what, figure, target, whether it is met, details."""
         sign = ">=" if self.is_least else "<="
         target = "" if self.limit is None else f"{sign} {_number(self.limit)} {self.unit}".rstrip()
         verdict = {True: "yes", False: "**no**", None: ""}[self.is_met]
         figure = "not measured" if self.figure is None else f"{_number(self.figure)} {self.unit}".rstrip()
-        return self.benchmark, self.what, figure, target, verdict, self.details
+        return self.what, figure, target, verdict, self.details
 
 
-def as_markdown(rows: Iterable[Row]) -> str:
+def command_of(benchmark: str, *, is_quick: bool) -> str:
+    """What makes the figures of a benchmark."""
+    return f"./cupola bench {benchmark}{' --quick' if is_quick else ''}"
+
+
+def as_markdown(rows: Iterable[Row], *, is_quick: bool) -> str:
     """A table."""
-    head = ("benchmark", "what", "reached", "target", "met", "made from")
-    lines = [head, tuple("---" for _ in head), *(row.cells for row in rows)]
+    head = ("made by", "what", "reached", "target", "met", "made from")
+    lines = [head, tuple("---" for _ in head)]
+    lines += [(f"`{command_of(row.benchmark, is_quick=is_quick)}`", *row.cells) for row in rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
@@ -86,7 +107,15 @@ def machine() -> dict[str, str]:
         "python": platform.python_version(),
         "cupola": __version__,
         **{name: version(name) for name in _PACKAGES if _is_installed(name)},
+        **{name: _version_of(program) for name, names in _PROGRAMS.items() if (program := installed(*names))},
     }
+
+
+def _version_of(program: str) -> str:
+    """The first number with a point that a program says of itself."""
+    said = subprocess.run((program, "--version"), capture_output=True, text=True, timeout=30, check=False)
+    found = re.search(r"\d+(\.\d+)+", said.stdout + said.stderr)
+    return found.group() if found else "unknown"
 
 
 def _processor() -> str:

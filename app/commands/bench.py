@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from app.bench.benchmarks import BENCHMARKS, measure
-from app.bench.table import Row, as_markdown, machine
+from app.bench.table import Row, as_markdown, command_of, machine
 from app.commands.console import BAD_USAGE, DONE, FAILED, give, refuse, say
 
 
@@ -33,16 +33,15 @@ def run(name: str | None, *, is_quick: bool, as_json: bool) -> int:
     rows: list[Row] = []
     for row in measure((name,) if name else tuple(BENCHMARKS), say, is_quick=is_quick):
         rows.append(row)
-        say("  " + "  ".join(cell for cell in row.cells[1:] if cell))
+        say("  " + "  ".join(cell for cell in row.cells if cell))
     facts = machine()
     text = "\n".join(
         (
             ", ".join(f"{key} {value}" for key, value in facts.items()),
             "",
-            f"`./cupola bench{f' {name}' if name else ''}{' --quick' if is_quick else ''}`",
-            "",
-            as_markdown(rows),
+            as_markdown(rows, is_quick=is_quick),
         )
     )
-    give({"machine": facts, "is_quick": is_quick, "rows": [row.as_json for row in rows]}, text, as_json=as_json)
+    told = [row.as_json | {"command": command_of(row.benchmark, is_quick=is_quick)} for row in rows]
+    give({"machine": facts, "is_quick": is_quick, "rows": told}, text, as_json=as_json)
     return DONE if all(row.figure is not None for row in rows) else FAILED

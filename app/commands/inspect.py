@@ -67,8 +67,7 @@ def _correct(files: list[Path], kind: FrameKind) -> None:
 def _override(files: list[Path], verdict: Verdict) -> None:
     with open_observatory() as observatory:
         for file in files:
-            observatory.batches.override(checksum(file), verdict.is_used, operator(), file.name)
-            observatory.journal.record(operator(), "frame verdict", file.name, {"verdict": verdict})
+            observatory.front_desk.decide(checksum(file), verdict.is_used, operator(), file.name)
     say(f"{len(files)} file(s): {verdict}, from the next run of their batch on")
 
 

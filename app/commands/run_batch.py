@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
@@ -14,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from app.bootstrap.program import importing
 from app.commands.console import FAILED, log_to_stderr
 from app.model.batch import Status
 from app.pipeline.events import BatchEnded, Cancelling, Event, StepEnded, StepStarted, to_line
@@ -41,8 +41,6 @@ def run(key: int, into: Path | None, *, restart: bool) -> NoReturn:
     """
     log_to_stderr()
     logging.getLogger("app").setLevel(logging.INFO)
-    # The fits are small and the work has threads of its own: those of BLAS only wait for each other, at twice the cost.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     cancel, told = CancelToken(), Told()
     signal.signal(signal.SIGTERM, lambda *_: cancel.cancel())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the supervisor's: it ends our standard input
@@ -50,11 +48,11 @@ def run(key: int, into: Path | None, *, restart: bool) -> NoReturn:
         threading.Thread(target=listen, args=arguments, name=listen.__name__, daemon=True).start()
     if hasattr(os, "nice"):  # on Linux it is a thread's own: those that listen are begun and stay quick
         os.nice(_NICENESS)
-    gc.disable()  # nothing that is imported is garbage: to look for some would take a third of the time
-    from app.commands.batch_work import work  # takes a second or two to import, and a wish may come meanwhile
+    with importing():  # takes a second or two, and a wish may come meanwhile
+        from app.commands.batch_work import work
+        from app.pipeline.recipe import calibration_recipe
 
-    gc.freeze()
-    gc.enable()
+        calibration_recipe()  # brings the modules of all steps
     code = work(key, into, told, cancel, restart=restart)
     logging.shutdown()
     os._exit(code)  # everything is closed: to take down what was imported and compiled would take a second more

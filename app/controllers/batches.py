@@ -18,6 +18,7 @@ from app.model.clock import Clock, SystemClock
 from app.model.errors import ObservatoryError
 from app.model.order_life import StoredOrder
 from app.model.preflight import Preflight
+from app.model.settings import Settings
 from app.model.story import BatchLine, RunNow, steps_of
 from app.model.work_order import OrderState, Request
 from app.pipeline.events import BatchEnded, Cancelling, Event, Progress, StepEnded, StepStarted
@@ -55,6 +56,8 @@ class BatchesController(QObject):
         Tells what a source would come to; may take seconds.
     checks : Executor
         Where it does.
+    settings : Settings
+        By which a restart would choose masters.
     """
 
     lines_changed = Signal(object)  #: tuple of BatchLine: newest first, orders that wait for a new batch before them.
@@ -78,11 +81,12 @@ class BatchesController(QObject):
         planned: Sequence[str] = (),
         check: Callable[[str], Preflight] | None = None,
         checks: Executor | None = None,
+        settings: Settings | None = None,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._batches = batches
-        self._stories = BatchStories(batches, orders, log_records)
+        self._stories = BatchStories(batches, orders, log_records, settings)
         self._front_desk = front_desk
         self._lane = lane
         self._who = who
@@ -213,7 +217,7 @@ class BatchesController(QObject):
         from app.frames.fits_io import checksum  # astropy: not before the first paint
 
         raw = source if source.is_file() else source / file
-        self._batches.override(checksum(raw), is_used, self._who, raw.name)
+        self._front_desk.decide(checksum(raw), is_used, self._who, raw.name)
         what = {True: "goes into the stack", False: "is left out", None: "is taken as it is found"}[is_used]
         return f"{file} {what} from the next run on: resume the batch"
 

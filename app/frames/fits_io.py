@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from astropy.io.fits import Header
@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from app.frames.headers import Image, is_gzipped, locate_plane, read_images, require_whole, unreadable, value
 from app.frames.readout import Amplifier, Backwards, Readout, Section, readout_of_images
 from app.model.errors import FrameError
-from app.model.settings import Camera
+
+if TYPE_CHECKING:
+    from app.model.settings import Camera
 
 #: Bytes of raw frames that one band of a stack may hold; about the size at which more no longer helps.
 BAND_BYTES = 64 * 2**20

@@ -10,13 +10,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 from astropy.io.fits import Header
 
 from app.frames.dialects import facts
 from app.frames.headers import value
 from app.model.errors import FrameError
-from app.model.settings import Camera
+
+if TYPE_CHECKING:
+    from app.model.settings import Camera
 
 #: Of numbered cards in one header; no detector has more outputs.
 _MOST_AMPLIFIERS = 64

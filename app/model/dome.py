@@ -264,6 +264,9 @@ class DomeState:
         Whether a STOP is not confirmed yet.
     close_again_s : float or None
         Monotonic time at which a failed close is sent again.
+    doubted_s : float or None
+        Monotonic time at which a command failed last: it may be done all the same, and what was read before does not
+        show it.
     """
 
     server: str = ""
@@ -291,6 +294,7 @@ class DomeState:
     owner: str = ""
     is_stopping: bool = False
     close_again_s: float | None = None
+    doubted_s: float | None = None
     slit_width_deg: float = 20.0
     park_deg: float | None = None
     home_deg: float | None = None
@@ -353,12 +357,14 @@ class DomeState:
         return self.is_slewing.freshness(now_s, self.fresh_s) is Freshness.FRESH
 
     def is_moving(self, now_s: float) -> bool | None:
-        """Whether any part moves; None when that is not known."""
-        slewing = self.is_slewing.fresh_value(now_s, self.fresh_s)
-        if slewing is None:
+        """Whether any part moves; None when that is not known, as after a failed command until it is read again."""
+        slewing, read_s = self.is_slewing.fresh_value(now_s, self.fresh_s), self.is_slewing.read_s
+        if slewing is None or read_s is None:
             return None
         shutter = self.shutter.fresh_value(now_s, self.fresh_s)
-        return slewing or shutter in (ShutterState.OPENING, ShutterState.CLOSING)
+        if slewing or shutter in (ShutterState.OPENING, ShutterState.CLOSING):
+            return True
+        return None if self.doubted_s is not None and read_s < self.doubted_s else False
 
     def shutter_word(self, now_s: float) -> ShutterWord:
         """The word for the operator: unknown is never closed."""

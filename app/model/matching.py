@@ -40,6 +40,7 @@ _EXACT: tuple[tuple[str, Callable[[FrameFacts], object]], ...] = (
     ("readout mode", lambda facts: facts.readout_mode),
 )
 
+_BIAS_STAYS = "a flat cannot be applied while the bias is in the frame"
 _NOT_NEAREST = "another one is nearer in temperature or time"
 
 
@@ -111,6 +112,11 @@ class MasterChoice(Generic[F]):
     def masters(self) -> tuple[F, ...]:
         """All that are used: bias, dark, flat."""
         return tuple(master for master in (self.dark.bias, self.dark.dark, self.flat) if master is not None)
+
+    @property
+    def flat_remedy(self) -> str:
+        """What to do about a light that is not divided by a flat."""
+        return "take darks or bias" if self.flat_reason == _BIAS_STAYS else "take flats of this filter"
 
 
 def differences(one: FrameFacts, other: FrameFacts, *, strict: bool = False) -> tuple[str, ...]:
@@ -314,7 +320,7 @@ def choose_masters(
     if "flat" in done:
         flat, reason = None, "it was divided by a flat by the camera's software"
     elif flat is not None and dark.formula == "nothing" and not done:
-        flat, reason = None, "a flat cannot be applied while the bias is in the frame"
+        flat, reason = None, _BIAS_STAYS
     refused = (
         *_refusals(biases, dark.bias, frame, lambda master: _why_no_bias(dark)),
         *_refusals(darks, dark.dark, frame, lambda master: _why_no_dark(master, dark, frame, rules)),

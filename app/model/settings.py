@@ -187,6 +187,8 @@ class Quality(_Table):
         Stars over the most of the light's group.
     worst_flux_ratio : float
         Star flux over that of the clearest light of the group; doubtful from `Calibration.faint_flux_ratio` on.
+    saturated_part, worst_saturated_part : float
+        Saturated pixels over all that are valid.
     """
 
     fwhm_ratio: Annotated[float, Field(gt=1.0, le=10.0)] = 1.5
@@ -196,6 +198,8 @@ class Quality(_Table):
     star_ratio: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     worst_star_ratio: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     worst_flux_ratio: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    saturated_part: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+    worst_saturated_part: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
 
 
 class Astrometry(_Table):

@@ -96,6 +96,8 @@ class MasterUse:
         Name and file of each master.
     is_foreign : bool
         Whether a master is of another batch.
+    better_now : str
+        Which masters of other batches are there now, with the remedy; empty when a restart would take no other.
     """
 
     lights: str
@@ -104,6 +106,7 @@ class MasterUse:
     flat_why: str
     masters: tuple[tuple[str, Path], ...]
     is_foreign: bool = False
+    better_now: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +333,11 @@ def _odd_ones(members: Sequence[Exposure]) -> Iterable[str]:
             yield f"{one.file} is recognised with {one.recognition.confidence:.0%} only: {one.recognition.reason}"
 
 
-def uses_of(lights: Iterable[Combination], others: Mapping[int, Combination]) -> tuple[MasterUse, ...]:
+def uses_of(
+    lights: Iterable[Combination],
+    others: Mapping[int, Combination],
+    better_now: Callable[[Combination], str] = lambda light: "",
+) -> tuple[MasterUse, ...]:
     """What the calibrated lights were made with, lights with the same masters and reasons together.
 
     Parameters
@@ -339,6 +346,8 @@ def uses_of(lights: Iterable[Combination], others: Mapping[int, Combination]) ->
         Of any kind; only lights count.
     others : mapping
         Combinations by key, as far as they are known, also of other batches.
+    better_now : callable
+        Tells of a light which masters a restart would take instead.
     """
     kinds = (ProductKind.CALIBRATED_LIGHT, ProductKind.UNCALIBRATED_LIGHT)
     found: dict[tuple[object, ...], list[Combination]] = {}
@@ -347,15 +356,15 @@ def uses_of(lights: Iterable[Combination], others: Mapping[int, Combination]) ->
             why = (light.parameters.get("subtracted_because"), light.parameters.get("flat_because"))
             setup = (light.facts.filter, light.facts.exposure_s)
             found.setdefault((setup, light.uses, why), []).append(light)
-    return tuple(_use(members, others) for members in found.values())
+    return tuple(_use(members, others, better_now(members[0])) for members in found.values())
 
 
-def _use(lights: Sequence[Combination], others: Mapping[int, Combination]) -> MasterUse:
+def _use(lights: Sequence[Combination], others: Mapping[int, Combination], better_now: str) -> MasterUse:
     first = lights[0]
     used = [others[key] for key in first.uses if key in others]
     lost = len(first.uses) - len(used)
     masters = [(master.path.name, master.file) for master in used]
-    masters += [("a master that was replaced since", Path())] * lost
+    masters += [("a master that is recorded no more", Path())] * lost
     return MasterUse(
         f"{_words(first.facts.filter, _seconds(first.facts.exposure_s))} ({len(lights)})",
         str(first.parameters.get("subtracted", "")),
@@ -363,6 +372,7 @@ def _use(lights: Sequence[Combination], others: Mapping[int, Combination]) -> Ma
         str(first.parameters.get("flat_because", "")),
         tuple(masters),
         is_foreign=bool(lost) or any(master.batch != first.batch for master in used),
+        better_now=better_now,
     )
 
 

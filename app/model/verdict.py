@@ -11,9 +11,6 @@ from typing import Any
 from app.model.flags import Qc
 from app.model.settings import Quality
 
-#: Parts of a frame that are saturated, over which it is doubtful, or shows nothing.
-SATURATED_PART, WORST_SATURATED_PART = 0.01, 0.5
-
 _NOTHING = Qc(0)
 
 
@@ -86,7 +83,7 @@ def judge(
         *_wide(light, group, limits),
         *_elongated(light, limits),
         *_few_stars(light, group, limits),
-        *_saturated(light),
+        *_saturated(light, limits),
         *_unfocused(light),
         *_faint(transparency, faint_flux_ratio, limits),
     )
@@ -140,18 +137,21 @@ def _few_stars(light: Mapping[str, Any], group: Sequence[Mapping[str, Any]], lim
         yield _Doubt(Qc.FEW_STARS, is_worst, reason)
 
 
-def _saturated(light: Mapping[str, Any]) -> Iterator[_Doubt]:
+def _saturated(light: Mapping[str, Any], limits: Quality) -> Iterator[_Doubt]:
     part = light.get("SATFRAC", 0.0)
-    if part > SATURATED_PART:
-        is_worst = part > WORST_SATURATED_PART
-        limit = WORST_SATURATED_PART if is_worst else SATURATED_PART
+    if part > limits.saturated_part:
+        is_worst = part > limits.worst_saturated_part
+        limit = limits.worst_saturated_part if is_worst else limits.saturated_part
         reason = f"{part:.3f} of its pixels are saturated, {limit:g} is the limit: expose shorter"
         yield _Doubt(Qc.SATURATED, is_worst, reason)
 
 
 def _unfocused(light: Mapping[str, Any]) -> Iterator[_Doubt]:
     if Qc.OUT_OF_FOCUS & light.get("QCFLAG", 0):
-        reason = f"stars are rings or discs of {light['FWHMPIX']:.0f} px, out of focus: focus the telescope"
+        reason = (
+            f"stars are rings or discs of {light['FWHMPIX']:.0f} px, out of focus: focus the telescope, unless it is "
+            "a spectrum"
+        )
         yield _Doubt(Qc.OUT_OF_FOCUS, False, reason)
 
 

@@ -98,7 +98,7 @@ def find_position(
     is_sparse = is_rejected = False
     for where, attempt in _attempts(pixels, shape, facts, settings, train, check, catalogue):
         if is_sparse and where == _ANYWHERE:
-            said.append(f"{where}not searched, as {TOO_SPARSE}")
+            said.append(f"{where}not searched, for the same reason")
             continue
         try:
             return attempt()

@@ -89,11 +89,14 @@ class Subtraction:
         return cls(bias, dark, choice.scale)
 
     @property
+    def terms(self) -> tuple[Master | None, Master | None]:
+        """First and second of ``raw - first - kernel_scale (second - first)``: a master that is alone comes first."""
+        return (self.bias, self.dark) if self.bias and self.dark else (self.bias or self.dark, None)
+
+    @property
     def kernel_scale(self) -> float:
-        """The scale with which ``raw - bias - scale (dark - bias)`` holds, masters that are not there being zeros."""
-        if self.dark is None:
-            return 0.0
-        return 1.0 if self.bias is None else self.scale
+        """Of the second of the terms."""
+        return self.scale if self.bias and self.dark else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +217,7 @@ class Subtracted:
     """Bands of what is subtracted from frames, read once for all of them."""
 
     def __init__(self, stack: ExitStack, subtraction: Subtraction, height: int, columns: int) -> None:
-        pixels = [master.pixels if master else None for master in (subtraction.bias, subtraction.dark)]
+        pixels = [master.pixels if master else None for master in subtraction.terms]
         self._words = [Words(stack, source, height, columns) for source in pixels]
         self.bias, self.dark = (words.read(0, 0) for words in self._words)
 
@@ -283,7 +286,7 @@ class _Light:
         self._subtracted = Subtracted(stack, job.subtraction, *size)
         self._scale = job.subtraction.kernel_scale
         self._flat = Words(stack, job.flat.pixels if job.flat else None, *size, value=1.0)
-        masters = (job.subtraction.bias, job.subtraction.dark, job.flat)
+        masters = (*job.subtraction.terms, job.flat)
         self._flags = [
             stack.enter_context(FrameReader(master.dq)) for master in masters if master is not None and master.dq
         ]

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from app.model.batch import Combination, Pins, ProductKind
 from app.model.frame import FrameFacts
-from app.model.matching import DarkChoice, MasterChoice, choose_dark, choose_masters, differences, set_up_text
-from app.model.settings import Matching
-from app.model.wording import frames_text
+from app.model.library import MASTERS, choose_among, library_text, nearest
+from app.model.matching import DarkChoice, MasterChoice, choose_dark, differences, set_up_text
 from app.pipeline.sky_fit import Distortion
 from app.pipeline.step import Context
 
 log = logging.getLogger(__name__)
-
-MASTERS = (ProductKind.BIAS_MASTER, ProductKind.DARK_MASTER, ProductKind.FLAT_MASTER)
 
 
 def find_masters(context: Context, kind: ProductKind, wanted: FrameFacts) -> tuple[Combination, ...]:
@@ -28,16 +24,8 @@ def find_masters(context: Context, kind: ProductKind, wanted: FrameFacts) -> tup
 def masters_for(context: Context, light: FrameFacts) -> MasterChoice[Combination]:
     """What a light is calibrated with, and why."""
     pins = pinned(context, light)
-    biases, darks, flats = (_at_hand(context, kind, light, pins) for kind in MASTERS)
-    return choose_masters(
-        light,
-        biases,
-        darks,
-        flats,
-        may_scale=context.settings.camera(light.instrument).scale_dark,
-        rules=context.settings.matching,
-        told=partial(_told, context, light),
-    )
+    at_hand = [_at_hand(context, kind, light, pins) for kind in MASTERS]
+    return choose_among(light, at_hand, context.batch.key, context.settings)
 
 
 def dark_for(context: Context, frame: FrameFacts) -> DarkChoice[Combination]:
@@ -54,17 +42,20 @@ def dark_for(context: Context, frame: FrameFacts) -> DarkChoice[Combination]:
 
 
 def pinned(context: Context, wanted: FrameFacts) -> Pins:
-    """What this set of products began with; recorded when it is first asked for, for all set-ups of the batch.
+    """What this set of products began with; a set-up that nobody looked up is looked up now."""
+    pins = context.store.pins(context.batch.key)
+    return pins if pins is not None and set_up_text(wanted) in pins.set_ups else pin(context, wanted)
 
-    A set-up that a later run brings is looked up then, and what was pinned before stays.
-    """
+
+def pin(context: Context, *more: FrameFacts) -> Pins:
+    """Record what this set of products begins with, for all set-ups of the batch; what was recorded before stays."""
     store, batch = context.store, context.batch.key
     pins = store.pins(batch) or Pins(distortions=_remembered(context))
-    if set_up_text(wanted) in pins.set_ups:
-        return pins
     of_batch = [exposure.facts for exposure in store.exposures(batch)]
-    fresh = {set_up_text(facts): facts for facts in (*of_batch, wanted)}
+    fresh = {set_up_text(facts): facts for facts in (*of_batch, *more)}
     fresh = {text: facts for text, facts in fresh.items() if text not in pins.set_ups}
+    if not fresh:
+        return pins
     found = {
         master.key: master
         for kind in MASTERS
@@ -95,32 +86,6 @@ def _remembered(context: Context) -> tuple[dict[str, Any], ...]:
             continue
         newest.setdefault((lens.camera, lens.binning, lens.filter, lens.rows, lens.columns), known)
     return tuple(newest.values())
-
-
-def nearest(masters: Iterable[Combination], wanted: FrameFacts, rules: Matching) -> tuple[Combination, ...]:
-    """Masters of other nights that fit a frame: the nearest in time first, those of unknown time last, none too far."""
-    fitting = [one for one in masters if not differences(one.facts, wanted, strict=True)]
-    days = {one.key: days_between(wanted, one.facts) for one in fitting}
-    dated = [(abs(apart), one) for one in fitting if (apart := days[one.key]) is not None]
-    near = [one for far, one in sorted(dated, key=lambda pair: pair[0]) if far <= rules.library_days]
-    return (*near, *(one for one in fitting if days[one.key] is None))
-
-
-def library_text(master: Combination, wanted: FrameFacts, few_frames: int) -> str:
-    """Age and quality of a master of another night, such as ``of 2026-03-01, 13 days before, from 5 frames``."""
-    days, at, count = days_between(wanted, master.facts), master.facts.started_at, len(master.inputs)
-    if days is None or at is None:
-        return f"of an unknown night, from {frames_text(count)}"
-    age = f"{abs(days):.0f} days {'before' if days < 0 else 'after'}" if abs(days) >= 0.5 else "the same night"
-    few = f", fewer than {few_frames}" if count < few_frames else ""
-    return f"of {at:%Y-%m-%d}, {age}, from {frames_text(count)}{few}"
-
-
-def days_between(one: FrameFacts, other: FrameFacts) -> float | None:
-    """Days from one frame to another, negative when the other is older; None when a time is not known."""
-    if one.started_at is None or other.started_at is None:
-        return None
-    return (other.started_at - one.started_at).total_seconds() / 86400.0
 
 
 def _at_hand(context: Context, kind: ProductKind, wanted: FrameFacts, pins: Pins) -> tuple[Combination, ...]:

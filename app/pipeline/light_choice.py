@@ -29,6 +29,9 @@ _SHARPNESS_STARS, _CLEAR_SNR = 300, 10.0
 #: What is known of a light whatever its group; the rest is judged anew each time.
 _ALONE = Qc.OUT_OF_FOCUS | Qc.UNSOLVED | Qc.UNCALIBRATED | Qc.LIBRARY_MASTER
 
+#: How it is told what becomes of a light.
+_IN_A_STACK = {Verdict.REJECTED: "left out of the stack: ", Verdict.DOUBTFUL: "doubtful, weighed down: "}
+
 #: A light as good as this part of the best is as good: the one with world coordinates, or else the first, is taken.
 _AS_GOOD = 0.8
 
@@ -119,22 +122,20 @@ def choose_lights(context: Context, findings: Findings, group: Sequence[Combinat
     chosen = _by_operator(context, group)
     judged = {light.key: _judge(context, light, group, chosen) for light in group}
     good = [light for light in group if judged[light.key].verdict is not Verdict.REJECTED]
-    for light in group:
-        if light not in good:
-            _warn(findings, light, judged[light.key])
+    _tell(findings, [light for light in group if light not in good], judged)
     stars = _stars(context, findings, good)
     good = [light for light in good if light.key in stars]
     if not good:
         _record(context, group, judged)
         return []
-    reference = _reference(good, stars)
+    sound = [light for light in good if judged[light.key].verdict is Verdict.ACCEPTED]
+    reference = _reference(sound or good, stars)
     found = _aligned(context, findings, good, stars, reference)
     clearest = max(alignment.flux_ratio for _, alignment in found)
     lights = []
     for light, alignment in found:
         transparency = alignment.flux_ratio / clearest
         judgement = judged[light.key] = _judge(context, light, group, chosen, transparency)
-        _warn(findings, light, judgement)
         if judgement.verdict is Verdict.REJECTED:
             continue
         sources, saturation_adu = stars[light.key], _saturation_adu(light.file)
@@ -150,14 +151,17 @@ def choose_lights(context: Context, findings: Findings, group: Sequence[Combinat
                 judgement,
             )
         )
+    _tell(findings, [light for light, _ in found], judged)
     _record(context, group, judged)
     return lights
 
 
-def judge_alone(context: Context, light: Combination) -> None:
-    """Judge and record a light that has no other to be stacked with."""
-    group = (light,)
-    _record(context, group, {light.key: _judge(context, light, group, _by_operator(context, group))})
+def judge_alone(context: Context, findings: Findings, lights: Sequence[Combination]) -> None:
+    """Judge and record lights that have no others to be stacked with, and tell of those that are not good."""
+    chosen = _by_operator(context, lights)
+    judged = {light.key: _judge(context, light, (light,), chosen) for light in lights}
+    _tell(findings, lights, judged, {Verdict.REJECTED: "rejected: ", Verdict.DOUBTFUL: "doubtful: "})
+    _record(context, lights, judged)
 
 
 def _record(context: Context, group: Sequence[Combination], judged: Mapping[int, Judgement]) -> None:
@@ -204,11 +208,20 @@ def _judge(
     )
 
 
-def _warn(findings: Findings, light: Combination, judgement: Judgement) -> None:
-    """Tell of a light that is doubtful or left out; one that an operator decided on is no surprise."""
-    prefix = {Verdict.REJECTED: "left out of the stack: ", Verdict.DOUBTFUL: "doubtful, weighed down: "}
-    if judgement.verdict in prefix:
-        findings.warn(light.path.name, prefix[judgement.verdict] + "; ".join(judgement.reasons))
+def _tell(
+    findings: Findings,
+    lights: Sequence[Combination],
+    judged: Mapping[int, Judgement],
+    prefix: Mapping[Verdict, str] = _IN_A_STACK,
+) -> None:
+    """Tell of lights that are doubtful or left out, those with the same reasons together."""
+    told: dict[str, list[str]] = {}
+    for light in lights:
+        judgement = judged[light.key]
+        if judgement.verdict in prefix:
+            sentence = prefix[judgement.verdict] + "; ".join(judgement.reasons)
+            told.setdefault(sentence, []).append(light.path.name)
+    findings.warn_of(told)
 
 
 def _stars(context: Context, findings: Findings, lights: Sequence[Combination]) -> dict[int, Sources]:

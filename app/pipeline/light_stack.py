@@ -113,43 +113,43 @@ def stack_strip(job: Strip, check: Check) -> None:
     height = max(1, min(job.last_row - job.first_row, _BAND_BYTES // (4 * number * columns)))
     weights = np.array([light.weight for light in job.lights])
     noise_adu = np.array([light.noise_adu * light.scale for light in job.lights])
-    frames = np.empty((number, height, columns), np.float32)
+    reach = job.rejection.reach_rows
+    frames = np.empty(number * (height + 2 * reach) * columns, np.float32)
     with ExitStack() as stack:
         readers = [_MaskedLight(stack, light, columns) for light in job.lights]
         for first in range(job.first_row, job.last_row, height):
             last = min(first + height, job.last_row)
-            band = frames.reshape(-1)[: number * (last - first) * columns].reshape(number, last - first, columns)
+            top, bottom = max(first - reach, 0), min(last + reach, job.layout.rows)
+            band = frames[: number * (bottom - top) * columns].reshape(number, bottom - top, columns)
             saturated = np.zeros(band.shape[1:], np.uint16)
             for reader, out in zip(readers, band, strict=True):
                 check()
-                reader.warp(first, out, saturated)
+                reader.warp(top, out, saturated)
             check()
-            _combine(job, first, band, weights, noise_adu, saturated)
+            _combine(job, first, slice(first - top, last - top), band, weights, noise_adu, saturated)
 
 
 def _combine(
     job: Strip,
     first_row: int,
+    kept: slice,
     band: NDArray[np.float32],
     weights: NDArray[np.float64],
     noise_adu: NDArray[np.float64],
     saturated: NDArray[np.uint16],
 ) -> None:
-    """Combine the warped lights of a band and write its planes."""
+    """Combine the warped lights of a band and write the rows of it that are kept, all planes."""
     shape = band.shape[1:]
-    mean, count = np.empty(shape, np.float32), np.empty(shape, np.uint16)
+    mean, count, flags = np.empty(shape, np.float32), np.empty(shape, np.uint16), np.empty(shape, np.uint8)
     error = np.empty(shape, np.float32) if len(job.layout.dtypes) > _UNCERT else None
-    pixels = band.reshape(len(band), -1)
-    flat_error = None if error is None else error.reshape(-1)
-    job.rejection.combine(pixels, weights, noise_adu, mean.reshape(-1), count.reshape(-1), flat_error)
+    job.rejection.combine(band, weights, noise_adu, mean, count, error)
     mean += np.float32(job.sky_adu)
-    job.layout.write(0, first_row, mean)
-    flags = np.empty(shape, np.uint8)
     flag_pixels(band, count, saturated, flags)
-    job.layout.write(_DQ, first_row, flags)
-    job.layout.write(_COVERAGE, first_row, np.minimum(count, 255).astype(np.uint8))
+    job.layout.write(0, first_row, mean[kept])
+    job.layout.write(_DQ, first_row, flags[kept])
+    job.layout.write(_COVERAGE, first_row, np.minimum(count[kept], 255).astype(np.uint8))
     if error is not None:
-        job.layout.write(_UNCERT, first_row, error)
+        job.layout.write(_UNCERT, first_row, error[kept])
 
 
 class _MaskedLight:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from numpy.typing import NDArray
 
-from app.frames.fits_io import Encoding, FrameReader, FrameSource
+from app.frames.fits_io import FrameSource
 from app.frames.headers import read_header, value
 from app.frames.product_file import PIXELS, Layout, NewProduct
 from app.frames.provenance import add_cards, add_history
@@ -25,62 +23,10 @@ from app.model.wording import frames_text
 from app.pipeline.amplifiers import AmplifierJob, amplifier_cards, amplifier_numbers, doubts, measured
 from app.pipeline.bad_pixels import OF_DARK, flag_bad_pixels
 from app.pipeline.calibrating import DQ, UNCERT
-from app.pipeline.kernels.stack import Method, StackRule, combine
+from app.pipeline.kernels.stack import Method, StackRule
 from app.pipeline.products import Made, Plan, input_cards, make, set_up_cards, software_card, source_of
+from app.pipeline.raw_stack import stack_jobs, stack_rows
 from app.pipeline.step import Context, Findings
-from app.pipeline.workers import Check
-
-#: Raw frames of one task, and of one band of it: so much stays in the processor's cache with two of them at work.
-_JOB_BYTES, _BAND_BYTES = 2**27, 2**22
-#: Every so many rows tell the noise.
-_NOISE_ROWS = 16
-#: Standard deviation of normal noise over the median difference of two values.
-_SIGMA_OVER_DIFFERENCE = 1.4826 / math.sqrt(2.0)
-
-
-@dataclass(frozen=True, slots=True)
-class StackJob:
-    """Rows of a stack of raw frames.
-
-    Attributes
-    ----------
-    frames : tuple of FrameSource
-        All of them, of one size.
-    rule : StackRule
-        How they are combined.
-    layout : Layout
-        Of the stack: the pixels first.
-    error_plane : int or None
-        Number of the plane of standard errors, if there is one.
-    first_row, last_row : int
-        Which rows.
-    """
-
-    frames: tuple[FrameSource, ...]
-    rule: StackRule
-    layout: Layout
-    error_plane: int | None
-    first_row: int
-    last_row: int
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """What rows of a master say of its level and noise: each row by itself, so that the cut is no matter.
-
-    Attributes
-    ----------
-    sums_adu : tuple of float
-        Sum of the finite values of each row.
-    pixels : int
-        Finite values.
-    noises_adu : tuple of float
-        Standard deviation of the difference of neighbours over sqrt(2), robust, of every 16th row.
-    """
-
-    sums_adu: tuple[float, ...]
-    pixels: int
-    noises_adu: tuple[float, ...]
 
 
 def rule_of(limits: Calibration) -> StackRule:
@@ -162,11 +108,7 @@ def _stack(
     context: Context, frames: tuple[FrameSource, ...], rule: StackRule, layout: Layout, error_plane: int | None
 ) -> dict[str, float]:
     """Write the rows of a stack; ``L1MEAN`` and ``L1SIGMA`` of its pixels, adu."""
-    height = max(1, _JOB_BYTES // (_encoding(frames).dtype.itemsize * len(frames) * layout.columns))
-    jobs = (
-        StackJob(frames, rule, layout, error_plane, first, min(first + height, layout.rows))
-        for first in range(0, layout.rows, height)
-    )
+    jobs = stack_jobs(frames, rule, layout, error_plane)
     sums: list[float] = []
     noises: list[float] = []
     pixels, rows = 0, 0
@@ -184,61 +126,6 @@ def _stack(
     if noises:
         measured["L1SIGMA"] = round(float(np.median(noises)), 4)
     return measured
-
-
-def stack_rows(job: StackJob, check: Check) -> Level:
-    """Combine some rows of raw frames.
-
-    Raises
-    ------
-    FrameError, OutputError
-        A frame is no longer what it was; the stack cannot be written.
-    """
-    number, columns = len(job.frames), job.layout.columns
-    encoding = _encoding(job.frames)
-    height = max(1, min(_BAND_BYTES // (encoding.dtype.itemsize * number * columns), job.last_row - job.first_row))
-    buffer = np.empty(number * height * columns, encoding.dtype)
-    sums: list[float] = []
-    noises: list[float] = []
-    pixels = 0
-    with ExitStack() as stack:
-        readers = [stack.enter_context(FrameReader(frame)) for frame in job.frames]
-        for first in range(job.first_row, job.last_row, height):
-            check()
-            last = min(first + height, job.last_row)
-            shape = last - first, columns
-            band = buffer[: number * shape[0] * columns].reshape(number, *shape)
-            for reader, place in zip(readers, band, strict=True):
-                if reader.encoding == encoding:
-                    reader.read_encoded(first, last, place)
-                else:
-                    place[...] = reader.read(first, last)
-            out = np.empty(shape, np.float32)
-            error = None if job.error_plane is None else np.empty(shape, np.float32)
-            combine(band, job.rule, out, encoding=encoding, error=error)
-            job.layout.write(0, first, out)
-            if error is not None and job.error_plane is not None:
-                job.layout.write(job.error_plane, first, error)
-            for row, values in enumerate(out, first):
-                total = float(values.sum(dtype=np.float64))
-                if not math.isfinite(total):
-                    values = values[np.isfinite(values)]  # noqa: PLW2901 - the row without what is no number
-                    total = float(values.sum(dtype=np.float64))
-                sums.append(total)
-                pixels += values.size
-                if row % _NOISE_ROWS == 0 and values.size > 1:
-                    noises.append(_noise(values))
-    return Level(tuple(sums), pixels, tuple(noises))
-
-
-def _noise(values: NDArray[np.float32]) -> float:
-    return _SIGMA_OVER_DIFFERENCE * float(np.median(np.abs(np.diff(values))))
-
-
-def _encoding(frames: Sequence[FrameSource]) -> Encoding:
-    """How all frames lie in memory when they are read; decoded when they do not agree."""
-    encodings = {frame.encoding for frame in frames}
-    return encodings.pop() if len(encodings) == 1 else Encoding(np.dtype(np.float32))
 
 
 def warn_of_group(context: Context, findings: Findings, kind: ProductKind, group: tuple[Exposure, ...]) -> None:

@@ -16,6 +16,7 @@ from app.frames.readout import Readout, readout_of_images
 from app.model.batch import Combination, Exposure, FileBatch, LeftOut, Pins, ProductKind, Severity
 from app.model.errors import FrameError, ObservatoryError
 from app.model.frame import FrameFacts, FrameKind
+from app.model.library import MASTERS, library_text, nearest
 from app.model.matching import (
     MASTER_KINDS,
     DarkChoice,
@@ -29,7 +30,6 @@ from app.model.matching import (
 from app.model.preflight import DiskNeed, Doubt, Match, NotUsed, PlannedGroup, Preflight, size_text
 from app.model.settings import Camera, Settings
 from app.model.wording import frames_text
-from app.pipeline.library import MASTERS, library_text, nearest
 from app.pipeline.progress import COSTS
 from app.pipeline.raw_headers import (
     LEFT_OUT_BY_OPERATOR,
@@ -314,9 +314,7 @@ def _light_matches(
         yield _match(FrameKind.LIGHT, members, choice)
         _doubt_choice(members, choice.dark, doubts)
         if choice.flat is None and "flat" not in members[0].facts.calibrated_for:
-            is_raw = choice.dark.formula == "nothing" and not members[0].facts.calibrated_for
-            take = "darks or bias" if is_raw else "flats of this filter"
-            doubts.warn_of(members, f"{choice.flat_reason}: take {take}")
+            doubts.warn_of(members, f"{choice.flat_reason}: {choice.flat_remedy}")
         _doubt_foreign(members, choice.masters, settings, doubts)
 
 

@@ -34,7 +34,7 @@ T = TypeVar("T")
 J = TypeVar("J")
 
 #: Changes when the arithmetic does, so that older products are made anew.
-ARITHMETIC = 2
+ARITHMETIC = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,10 @@ _JUDGED_STARS = 300
 #: Stars that stand out best at this smoothing, 14 px wide, are out of focus; so wide ones are if their shape is odd.
 _OUT_OF_FOCUS_PX, _WIDE_PX = 6.0, 8.0
 #: Peak times 2 pi sigma**2 over flux is 1 for a Gaussian; a disc has less, a ring more. Of the brightest stars.
-_LIKE_STARS = (0.8, 1.3)
+_LIKE_STARS = (0.8, 1.25)
 _SHAPED_STARS = 20
+#: The noise of a fainter peak makes it look like a ring; and fewer stars than this may all be lumps of a nebula.
+_SHAPED_SNR, _LEAST_SHAPED = 10.0, 5
 
 _CLIP_SIGMA = 3.0
 _CLIP_ROUNDS = 10
@@ -120,7 +122,7 @@ def measure(sources: Sources, sample: Sample, pixel_scale_arcsec: float | None =
         if orientation_deg is not None:
             measured["L1ELLIPA"] = round(orientation_deg, 1)
     if sample.values.size:
-        mean_adu, median_adu, sigma_adu = _background(sample.values.astype(np.float64))
+        mean_adu, median_adu, sigma_adu = _background(sample.values)
         measured |= {"L1MEAN": round(mean_adu, 3), "L1MEDIAN": round(median_adu, 3), "L1SIGMA": round(sigma_adu, 3)}
     if sample.saturated_part is not None:
         measured["SATFRAC"] = round(sample.saturated_part, 8)
@@ -137,10 +139,12 @@ def is_out_of_focus(sources: Sources) -> bool:
     stars = clear_stars(sources)
     if not len(stars) or float(np.median(stars.fwhm_px)) < _WIDE_PX:
         return False
-    area_px = 2.0 * math.pi * (stars.fwhm_px / FWHM_PER_SIGMA) ** 2
-    shape = (stars.peak_adu - sources.background_adu) * area_px / stars.flux_adu
-    typical = float(np.median(shape[:_SHAPED_STARS]))
-    return sources.smooth_px >= _OUT_OF_FOCUS_PX or not _LIKE_STARS[0] < typical < _LIKE_STARS[1]
+    if sources.smooth_px >= _OUT_OF_FOCUS_PX:
+        return True
+    height_adu = stars.peak_adu - sources.background_adu
+    shape = height_adu * 2.0 * math.pi * (stars.fwhm_px / FWHM_PER_SIGMA) ** 2 / stars.flux_adu
+    shape = shape[height_adu >= _SHAPED_SNR * sources.noise_adu][:_SHAPED_STARS]
+    return len(shape) >= _LEAST_SHAPED and not _LIKE_STARS[0] < float(np.median(shape)) < _LIKE_STARS[1]
 
 
 def _mean_orientation(stars: Sources) -> float | None:
@@ -153,13 +157,27 @@ def _mean_orientation(stars: Sources) -> float | None:
     return math.degrees(math.atan2(mean.imag, mean.real)) / 2.0 if abs(mean) > 0.0 else None
 
 
-def _background(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Mean, median and standard deviation without what lies over 3 sigma from the median, clipped until it settles."""
-    kept = values
-    for _ in range(_CLIP_ROUNDS):
-        median, sigma = float(np.median(kept)), float(np.std(kept))
-        inside = kept[np.abs(kept - median) <= _CLIP_SIGMA * sigma]
-        if inside.size == kept.size:
+def _background(values: NDArray[np.float32]) -> tuple[float, float, float]:
+    """Mean, median and standard deviation without what lies over 3 sigma from the median, clipped until it settles.
+
+    Sorted once: what stays is a run of values, of which sums over all tell the moments.
+    """
+    kept = np.sort(values)
+    offset_adu = float(kept[kept.size // 2])
+    away_adu = kept.astype(np.float64) - offset_adu
+    sums, squares = (np.concatenate(([0.0], np.cumsum(terms))) for terms in (away_adu, away_adu * away_adu))
+    first, last = 0, kept.size
+    for _ in range(_CLIP_ROUNDS + 1):
+        number = last - first
+        median_adu = 0.5 * float(away_adu[(first + last - 1) // 2] + away_adu[(first + last) // 2])
+        mean_adu = float(sums[last] - sums[first]) / number
+        sigma_adu = math.sqrt(max(float(squares[last] - squares[first]) / number - mean_adu**2, 0.0))
+        reach_adu = _CLIP_SIGMA * sigma_adu
+        inside = (
+            max(first, int(np.searchsorted(away_adu, median_adu - reach_adu, side="left"))),
+            min(last, int(np.searchsorted(away_adu, median_adu + reach_adu, side="right"))),
+        )
+        if inside == (first, last):
             break
-        kept = inside
-    return float(kept.mean()), float(np.median(kept)), float(kept.std())
+        first, last = inside
+    return offset_adu + mean_adu, offset_adu + median_adu, sigma_adu

@@ -28,6 +28,8 @@ class Rejection(Protocol):
 
     #: As in the settings and in the product's header.
     name: ClassVar[str]
+    #: So many rows above and below a pixel have a say in what is kept of it.
+    reach_rows: ClassVar[int]
 
     def combine(
         self,
@@ -40,17 +42,20 @@ class Rejection(Protocol):
     ) -> None:
         """Weighted mean of the accepted values of each pixel.
 
+        The outermost `reach_rows` of a band are as if the image ended there: whoever cuts an image into bands lets
+        them overlap by so many rows, and drops these.
+
         Parameters
         ----------
-        frames : ndarray, float32, shape (frames, pixels), C-contiguous
+        frames : ndarray, float32, shape (frames, rows, columns), C-contiguous
             Aligned lights on one scale, adu; NaN where a frame has no value.
         weights, noise_adu : ndarray, float64, shape (frames,)
             Weight of each frame, and noise of its sky on that scale.
-        out : ndarray, float32, shape (pixels,)
+        out : ndarray, float32, shape (rows, columns)
             Takes the mean, adu; NaN where nothing was accepted.
-        count : ndarray, uint16, shape (pixels,)
+        count : ndarray, uint16, shape (rows, columns)
             Takes the number of values in each mean.
-        error : ndarray, float32, shape (pixels,), optional
+        error : ndarray, float32, shape (rows, columns), optional
             Takes the standard error of each mean.
         """
         ...
@@ -60,19 +65,22 @@ class Rejection(Protocol):
 class NoiseClip:
     """For few frames, whose scatter says nothing: distance from the median in units of the sky's noise.
 
-    A bright star scatters by seeing more than by noise, so a part of its signal is allowed too.
+    A star scatters by seeing, trailing and its place on the pixels more than by noise, at its flanks above all, so a
+    part of the highest signal next to a pixel is allowed too (after the part of the local gradient of Fruchter and Hook
+    2002, PASP 114, 144).
 
     Attributes
     ----------
     sigmas : float
         Allowed distance in standard deviations of the frame's sky noise.
     signal_part : float
-        Allowed distance as a part of the pixel's median signal.
+        Distance allowed besides, as a part of the greatest median signal of the 3 x 3 pixels around.
     """
 
     sigmas: float = 5.0
     signal_part: float = 0.3
     name: ClassVar[str] = "noise clip"
+    reach_rows: ClassVar[int] = 1
 
     def combine(
         self,
@@ -85,7 +93,7 @@ class NoiseClip:
     ) -> None:
         """Values near the median; of two in the middle, near the lower. The error by the noise."""
         allowed_adu = self.sigmas * noise_adu * np.sqrt(1.0 + 1.0 / len(frames))
-        errors = np.empty(0, np.float32) if error is None else error
+        errors = np.empty((0, 0), np.float32) if error is None else error
         noise_clip(frames, allowed_adu, self.signal_part, weights, noise_adu**2, out, count, errors)
 
 
@@ -103,6 +111,7 @@ class _ByScatter:
     high: float = 3.0
     name: ClassVar[str]
     method: ClassVar[Method]
+    reach_rows: ClassVar[int] = 0
 
     def combine(
         self,
@@ -148,12 +157,26 @@ METHODS: dict[str, Rejection] = {
 }
 
 
-def method_for(name: str, frames: int, low: float = 3.0, high: float = 3.0) -> Rejection:
+def method_for(name: str, frames: int, low: float = 3.0, high: float = 3.0, *, fwhm_ratio: float = 1.0) -> Rejection:
     """The method of that name, with the limits of the clips; ``auto`` suits the number of frames.
 
     That is noise clip under 6 frames, where a scatter cannot be known, and sigma clip from there on.
+
+    Parameters
+    ----------
+    name : str
+        One of `METHODS`, or ``auto``.
+    frames : int
+        How many are stacked.
+    low, high : float
+        Limits of the clips, standard deviations.
+    fwhm_ratio : float
+        Widest stars of the frames over the narrowest: the peak of a star goes with the square, and the noise clip
+        allows for that much of the signal more.
     """
     if name == "auto":
         name = "noise clip" if frames < _SCATTER_FRAMES else "sigma clip"
     method = METHODS[name]
+    if isinstance(method, NoiseClip):
+        return replace(method, signal_part=method.signal_part + fwhm_ratio**2 - 1.0)
     return replace(method, low=low, high=high) if isinstance(method, SigmaClip | Winsorized) else method

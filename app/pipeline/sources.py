@@ -70,7 +70,7 @@ _LEAST_AREA = 3
 _LEAST_WINDOW_PX = 1.0
 _TYPICAL_STARS = 50
 _SAMPLED_STARS = 80
-_NARROWEST_STAR = 0.5
+_NARROWEST_STAR, _WIDEST_STAR = 0.5, 2.0
 _APERTURE_FWHM = 1.25
 _MASKED_CORE = 0.1
 _NO_LIGHT_ADU = 1e-6
@@ -517,17 +517,20 @@ def _measure(
     """Measure a sample with the window of the search, then all with one as wide as the frame's stars."""
     least_px = max(smooth_px, _LEAST_WINDOW_PX)
     sample = _distinct(_look(flat, x[:_SAMPLED_STARS], y[:_SAMPLED_STARS], smooth_px, check), smooth_px)
-    window_px = _typical_sigma(sample, least_px)
+    window_px = _typical_sigma(sample, _is_on_dark_sky(flat, sample), least_px)
     stars = _distinct(_look(flat, x, y, window_px, check), window_px)
-    # What is much narrower than the stars of the frame came through no telescope: the rest of a cosmic ray.
-    stars = stars[_sigma_px(stars) > _NARROWEST_STAR * _typical_sigma(stars, window_px)]
-    flux_adu = stars[:, kernels.FLUX]
-    order = np.argsort(-flux_adu, kind="stable")
-    stars = stars[order[flux_adu[order] > 0.0]]
+    is_dark, sigma_px = _is_on_dark_sky(flat, stars), _sigma_px(stars)
+    typical_px = _typical_sigma(stars, is_dark, window_px)
     saturated = stars[:, kernels.SATURATED] > 0
     if saturation_adu is not None:
         saturated |= stars[:, kernels.PEAK] >= saturation_adu
-    radius_px = _radius_px(window_px)
+    # What is much narrower than the stars of the frame came through no telescope: the rest of a cosmic ray.
+    # What is much wider and lies in a nebula or in the halo of a bright star is a lump of it.
+    is_star = (sigma_px > _NARROWEST_STAR * typical_px) & (stars[:, kernels.FLUX] > 0.0)
+    is_star &= is_dark | saturated | (sigma_px < _WIDEST_STAR * typical_px)
+    chosen = np.flatnonzero(is_star)
+    chosen = chosen[np.argsort(-stars[chosen, kernels.FLUX], kind="stable")]
+    stars, saturated = stars[chosen], saturated[chosen]
     return Sources(
         x=stars[:, kernels.X],
         y=stars[:, kernels.Y],
@@ -536,13 +539,21 @@ def _measure(
         fwhm_px=FWHM_PER_SIGMA * _sigma_px(stars),
         ellipticity=1.0 - stars[:, kernels.MINOR] / stars[:, kernels.MAJOR],
         orientation_deg=stars[:, kernels.ORIENTATION],
-        snr=stars[:, kernels.FLUX] / max(flat.noise_adu * math.sqrt(math.pi) * radius_px, _NO_LIGHT_ADU),
+        snr=stars[:, kernels.FLUX] / max(flat.noise_adu * math.sqrt(math.pi) * _radius_px(window_px), _NO_LIGHT_ADU),
         is_saturated=saturated | (stars[:, kernels.MASKED] > _MASKED_CORE),
         background_adu=flat.background_adu,
         noise_adu=flat.noise_adu,
         smooth_px=smooth_px,
         count=len(stars),
     )
+
+
+def _is_on_dark_sky(flat: _FlatFrame, stars: Floats) -> NDArray[np.bool_]:
+    """Whether the surroundings of each star are not brighter than those of the frame by more than the noise."""
+    last = np.subtract(flat.mesh.shape, 1)
+    row, column = np.clip((stars[:, [kernels.Y, kernels.X]] // flat.cell_px).astype(np.intp), 0, last).T
+    is_dark: NDArray[np.bool_] = flat.mesh[row, column] - flat.background_adu <= flat.noise_adu
+    return is_dark
 
 
 def _radius_px(window_px: float) -> float:
@@ -618,9 +629,10 @@ def _distinct(stars: Floats, apart_px: float) -> Floats:
     return kept
 
 
-def _typical_sigma(stars: Floats, otherwise_px: float) -> float:
-    """Size of the brightest stars."""
+def _typical_sigma(stars: Floats, is_dark: NDArray[np.bool_], otherwise_px: float) -> float:
+    """Size of the brightest stars, of those on a dark sky where there are any: they are no lumps of something else."""
     if len(stars) == 0:
         return otherwise_px
+    stars = stars[is_dark] if is_dark.any() else stars
     brightest = np.argsort(-stars[:, kernels.WINDOWED], kind="stable")[:_TYPICAL_STARS]
     return max(float(np.median(_sigma_px(stars[brightest]))), _LEAST_WINDOW_PX)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, TypeVar
@@ -86,6 +86,12 @@ class Findings:
         """The step goes on, worse."""
         log.warning("%s: %s", subject, message)
         self.problems.append(Problem(self.code, Severity.WARNING, self.step, subject, message))
+
+    def warn_of(self, told: Mapping[str, Sequence[str]]) -> None:
+        """Each sentence once, for all subjects that it is true of: the first is named, the others are counted."""
+        for message, subjects in told.items():
+            others = f" and {len(subjects) - 1} more" if len(subjects) > 1 else ""
+            self.warn(f"{subjects[0]}{others}", message)
 
     def give_up(self, subject: str, error: ObservatoryError) -> None:
         """One group or frame was given up; the rest goes on. Logged as ERROR, which mails the admins."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app.model.batch import Combination, FileBatch, ProductKind, Status, StepRun
+from app.model.batch import Combination, Exposure, FileBatch, Status, StepRun
 from app.model.errors import ObservatoryError
+from app.model.library import MASTERS, better_now
 from app.model.order_life import ENDED, StoredOrder
 from app.model.quality_trend import trend_of
+from app.model.settings import Settings
 from app.model.story import (
     BatchLine,
     BatchStory,
@@ -32,8 +34,6 @@ from app.store.work_orders import WorkOrders
 COUNTED_A_LOOK = 20
 RECENT_ORDERS = 200
 LOG_LINES = 200
-
-_MASTERS = (ProductKind.BIAS_MASTER, ProductKind.DARK_MASTER, ProductKind.FLAT_MASTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,14 @@ class BatchStories:
     ----------
     batches, orders, log_records
         The store.
+    settings : Settings
+        By which a restart would choose masters.
     """
 
-    def __init__(self, batches: Batches, orders: WorkOrders, log_records: LogRecords) -> None:
+    def __init__(
+        self, batches: Batches, orders: WorkOrders, log_records: LogRecords, settings: Settings | None = None
+    ) -> None:
+        self._settings = settings or Settings()
         self._batches = batches
         self._orders = orders
         self._log_records = log_records
@@ -126,7 +131,7 @@ class BatchStories:
         runs = self._batches.steps(key)
         is_old_set = batch.status is not Status.RUNNING and 0 < batch.generation < batch.target_generation
         made = self._batches.shown(key) if is_old_set else self._batches.combinations(key)
-        others = self._with_masters(key, made)
+        others = self._with_masters(made)
         order, place = self._order_about(batch)
         raw = {exposure.key: exposure.path for exposure in exposures}
         story = BatchStory(
@@ -136,7 +141,7 @@ class BatchStories:
             order.name if order is not None and order.state not in ENDED else None,
             groups_of(exposures),
             left_out_of(self._batches.left_out(key)),
-            uses_of(made, others),
+            uses_of(made, others, self._better_now(batch, made, exposures)),
             products=cards_of(made, others, raw),
             is_old_set=is_old_set,
             trend=trend_of(made),
@@ -145,14 +150,27 @@ class BatchStories:
         )
         return ReadStory(story, runs)
 
-    def _with_masters(self, key: int, made: Sequence[Combination]) -> dict[int, Combination]:
-        """The combinations by key, with the masters of other batches that they use."""
+    def _with_masters(self, made: Sequence[Combination]) -> dict[int, Combination]:
+        """The combinations by key, with the masters that they use: pinned ones stay, also when they were superseded."""
         known = {one.key: one for one in made}
         used = {other for one in made for other in one.uses}
-        if not used <= known.keys():
-            for kind in _MASTERS:
-                known |= {one.key: one for one in self._batches.library(kind, key) if one.key in used}
-        return known
+        return known | {one.key: one for one in self._batches.recorded(used - known.keys())}
+
+    def _better_now(
+        self, batch: FileBatch, made: Sequence[Combination], exposures: Sequence[Exposure]
+    ) -> Callable[[Combination], str]:
+        """Tells of a light which masters of other batches a restart would take; of a batch that runs, nothing."""
+        if batch.status in (Status.RUNNING, Status.WAITING):
+            return lambda light: ""
+        facts = {exposure.key: exposure.facts for exposure in exposures}
+        own = [one for one in made if one.kind in MASTERS]
+        library = [one for kind in MASTERS for one in self._batches.library(kind, batch.key) if one.file.is_file()]
+
+        def told(light: Combination) -> str:
+            raw = next((facts[key] for key in light.exposures if key in facts), None)
+            return "" if raw is None else better_now(raw, light.uses, own, library, batch.key, self._settings)
+
+        return told
 
     def _order_about(self, batch: FileBatch) -> tuple[StoredOrder | None, int]:
         """The newest order about a batch, and how many come before it while it waits."""

@@ -530,6 +530,8 @@ class DomeService:
             return
         move = command.follow.move
         if error is not None:
+            if not isinstance(error, DomeRefused):  # else it was never sent
+                self._state = replace(self._state, doubted_s=at_s)
             if command.follow.is_open:
                 phase = Phase.REPLACED if isinstance(error, DomeRefused) else Phase.FAILED
                 self._follow(command, command.follow.ended(phase, str(error)))

@@ -19,6 +19,10 @@ from app.store.work_orders import WorkOrders
 log = logging.getLogger(__name__)
 
 
+#: What an operator says of an exposure, as people read it.
+VERDICTS: dict[bool | None, str] = {True: "use", False: "leave out", None: "as found"}
+
+
 class FrontDesk:
     """Takes orders in, the same way for command line, window and HTTP.
 
@@ -101,6 +105,19 @@ class FrontDesk:
             No such order, or it has begun.
         """
         return self._changed(order_id, who, "order released", self._orders.release)
+
+    def decide(self, checksum: str, is_used: bool | None, who: str, file: str) -> None:
+        """Remember whether an operator wants an exposure in stacks, whatever is found; None takes it back.
+
+        Parameters
+        ----------
+        checksum : str
+            Of the raw file.
+        file : str
+            Its name.
+        """
+        before = self._batches.override(checksum, is_used, who, file)
+        self._journal.record(who, "frame verdict", file, {"before": VERDICTS[before], "after": VERDICTS[is_used]})
 
     def _changed(self, order_id: str, who: str, what: str, change: Callable[[int], object]) -> StoredOrder:
         """The order after a change by somebody, which the journal has."""

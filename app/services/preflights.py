@@ -7,9 +7,9 @@ from pathlib import Path
 
 from app.model.batch import FileBatch, Status
 from app.model.errors import UnknownBatch
+from app.model.library import MASTERS
 from app.model.preflight import Preflight
 from app.model.settings import Settings
-from app.pipeline.library import MASTERS
 from app.pipeline.preflight import Known, preflight
 from app.pipeline.workers import ThreadWorkers
 from app.store.batches import Batches

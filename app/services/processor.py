@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from app.model.errors import ObservatoryError, StoreError
 from app.model.order_life import StoredOrder
 from app.model.work_order import OrderState, Request, source_of_url
 from app.pipeline.events import BatchEnded, Event, Refused, Report, from_line
+from app.pipeline.workers import ENVIRONMENT
 from app.services.batch_report import batch_report
 from app.store.batches import Batches
 from app.store.work_orders import WorkOrders
@@ -89,6 +91,7 @@ class BatchProcess:
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            env={**os.environ, **ENVIRONMENT},
             start_new_session=True,
         )
         watch = _CancelWatch(child, is_cancelled)

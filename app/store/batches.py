@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
@@ -141,13 +141,22 @@ class Batches:
         with self.database.writing() as session:
             session.merge(CorrectionRow(checksum=checksum, file=file, kind=kind.value, who=who, at=at))
 
-    def override(self, checksum: str, is_used: bool | None, who: str, file: str) -> None:
-        """Record whether an operator wants a file in the stacks, whatever is found; None takes it back."""
+    def override(self, checksum: str, is_used: bool | None, who: str, file: str) -> bool | None:
+        """Record whether an operator wants a file in the stacks, whatever is found; None takes it back.
+
+        Returns
+        -------
+        bool or None
+            What an operator had said before.
+        """
         at = self.database.clock.utc()
+        which = FrameOverrideRow.checksum == checksum
         with self.database.writing() as session:
-            session.execute(delete(FrameOverrideRow).where(FrameOverrideRow.checksum == checksum))
+            before = session.scalar(select(FrameOverrideRow.is_used).where(which))
+            session.execute(delete(FrameOverrideRow).where(which))
             if is_used is not None:
                 session.add(FrameOverrideRow(checksum=checksum, file=file, is_used=is_used, who=who, at=at))
+            return before
 
     def overrides(self) -> dict[str, bool]:
         """Files that an operator wants in the stacks, or out of them, whatever was found; by checksum."""
@@ -271,6 +280,15 @@ class Batches:
         """Combinations of the generation that is shown."""
         with self.database.reading() as session:
             return _combinations(session, CombinationRow.batch == batch, *_SHOWN)
+
+    def recorded(self, combinations: Collection[int]) -> tuple[Combination, ...]:
+        """Combinations by their keys, of any batch and superseded or not; those that are gone are missing."""
+        with self.database.reading() as session:
+            return tuple(
+                one
+                for chunk in _chunks(sorted(combinations))
+                for one in _combinations(session, CombinationRow.key.in_(chunk))
+            )
 
     def is_taken(self, batch: int, path: Path, recipe: str) -> bool:
         """Whether the path belongs to a combination of another recipe that other batches used: it must stay."""

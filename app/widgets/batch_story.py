@@ -119,6 +119,7 @@ class BatchStoryView(QScrollArea):
             is_whole=True,
         )
         self._uses.value_activated.connect(self._open_master)
+        self._better = Sentences()
         self.steps = StepTable()
         self._troubles = Sentences()
         self.products = ProductCards()
@@ -136,7 +137,7 @@ class BatchStoryView(QScrollArea):
         self._whole_log.setProperty("kind", "link")
         self._whole_log.clicked.connect(self._open_log)
         self._found = Section("FOUND", self._groups, self._odd, self._left_out)
-        self._used = Section("USED", self._uses)
+        self._used = Section("USED", self._uses, self._better)
         self._done = Section("STEPS", self.steps)
         self._faults = Section("PROBLEMS", self._troubles)
         self._made = Section("PRODUCTS", self.products)
@@ -178,6 +179,8 @@ class BatchStoryView(QScrollArea):
         if before is None or before.uses != story.uses or before.batch.status != story.batch.status:
             self._uses.values.set_values(story.uses)
             self._uses.setVisible(bool(story.uses))
+            better = [("now", "dim", f"{use.lights}: {use.better_now}") for use in story.uses if use.better_now]
+            self._better.set_sentences(better, _TROUBLES_SHOWN)
             self._used.set_note("" if story.uses else _no_uses(story))
         if before is None or (before.steps, before.more_steps) != (story.steps, story.more_steps):
             self.steps.set_steps(story.steps, story.more_steps)

@@ -90,8 +90,10 @@ def _holds(entry: JournalEntry, words: Sequence[str]) -> bool:
 
 
 def _values_text(entry: JournalEntry, name: str) -> str:
-    """What was known of the dome then: ``137.4° open, still``."""
+    """What was known of the dome then: ``137.4° open, still``; of other things one word."""
     values = entry.detail.get(name)
+    if isinstance(values, str):
+        return values
     if not isinstance(values, Mapping):
         return ""
     azimuth_deg, shutter, is_slewing = (values.get(one) for one in ("azimuth_deg", "shutter", "is_slewing"))

@@ -34,7 +34,13 @@ _UNITS = {
     "s": "s",
 }
 #: Names that no rule spells rightly.
-_SPOKEN = {"starttls": "STARTTLS", "progid": "ProgID", "unique_id": "UniqueID"}
+_SPOKEN = {
+    "starttls": "STARTTLS",
+    "progid": "ProgID",
+    "unique_id": "UniqueID",
+    "fwhm_ratio": "FWHM ratio",
+    "worst_fwhm_ratio": "Worst FWHM ratio",
+}
 #: What may be answered to a question that may stay open.
 ANSWERS: tuple[tuple[str, bool | None], ...] = (("not answered", None), ("no", False), ("yes", True))
 

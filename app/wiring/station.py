@@ -116,6 +116,7 @@ class Connections(QObject):
             observatory.clock,
             check=partial(check_in_child, own_command("process")),
             checks=self._checks,
+            settings=observatory.settings,
         )
         self.frames = FramesController(self._pictures)
         self.health = HealthController(observatory.outbox, observatory.repository, self._sql, station.free_bytes)

@@ -219,13 +219,14 @@ def test_the_last_correction_of_a_file_counts(store):
 
 
 def test_the_last_word_of_an_operator_counts_until_it_is_taken_back(store):
-    store.override("ab", False, "Ada", "a.fits")
-    store.override("cd", False, "Ada", "c.fits")
-    store.override("cd", True, "Bob", "c.fits")
+    assert store.override("ab", False, "Ada", "a.fits") is None
+    assert store.override("cd", False, "Ada", "c.fits") is None
+    assert store.override("cd", True, "Bob", "c.fits") is False
 
     assert store.overrides() == {"ab": False, "cd": True}
 
-    store.override("ab", None, "Bob", "a.fits")
+    assert store.override("ab", None, "Bob", "a.fits") is False
+    assert store.override("ab", None, "Bob", "a.fits") is None
     assert store.overrides() == {"cd": True}
 
 

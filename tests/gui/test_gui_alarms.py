@@ -332,6 +332,7 @@ CLOSE = JournalEntry(
 ENDED = JournalEntry(
     "ada", "dome close ended", "127.0.0.1:11111/0", {"seconds": 34.2, "after": {**VALUES, "shutter": "closed"}}, AT
 )
+VERDICT = JournalEntry("ada", "frame verdict", "a.fits", {"before": "as found", "after": "leave out"}, AT)
 ORDER = JournalEntry("bob", "order taken in", "M51", {"request": {"object": "M 51"}}, AT)
 
 
@@ -343,12 +344,13 @@ def cells(view, entry):
 def test_a_row_says_who_what_before_after_latency_and_interlocks(qtbot):
     view = JournalView()
     qtbot.addWidget(view)
-    view.set_entries((ENDED, CLOSE, ORDER))
+    view.set_entries((ENDED, CLOSE, VERDICT, ORDER))
     assert cells(view, CLOSE) == [
         "11-22 21:04:55", "ada", "dome close", "127.0.0.1:11111/0", "137.4° open still", "", "12 ms",
         "answer: accepted; interlocks: lockout: nobody",
     ]  # fmt: skip
     assert cells(view, ENDED)[5:7] == ["137.4° closed still", "34 s"]
+    assert cells(view, VERDICT)[1:] == ["ada", "frame verdict", "a.fits", "as found", "leave out", "", ""]
     assert cells(view, ORDER)[-1] == "request: object M 51"
 
 

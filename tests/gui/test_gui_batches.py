@@ -202,6 +202,17 @@ def test_operator_decides_about_an_exposure(qtbot, told):
         assert wished.args == ["/data/night", "a", is_used]
 
 
+def test_a_better_master_that_came_since_is_told_calmly_below_what_was_used(told):
+    (use,) = story().uses
+    sentence = "now there is near.fits of 2026-03-13, 1 day before, from 5 frames: restart the batch to use it"
+    told.set_story(story(uses=(replace(use, better_now=sentence),)))
+    (word, text) = told.story._better._rows[0]
+    assert (word.property("role"), text.text()) == ("dim", f"R 30 s (3): {sentence}")
+    assert f"R 30 s (3): {sentence}" in labels(told)
+    told.set_story(story())
+    assert sentence not in labels(told)
+
+
 def test_what_was_left_out_is_taken_back_and_looked_at_again(qtbot, page):
     page.set_lines((NIGHT, OLD))
     page.set_folder("/data/new")
@@ -504,10 +515,23 @@ def test_decision_about_a_file_is_remembered_by_its_content(qtbot, controller, o
     assert told.args == ["a.fits is left out from the next run on: resume the batch"]
     assert observatory.batches.overrides() == {hashlib.sha256(b"abc").hexdigest(): False}
     assert observatory.batches.decided_names() == {"a.fits"}
+    with qtbot.waitSignal(controller.decided) as told:
+        controller.decide(str(tmp_path), "a.fits", None)
+        lane.work()
+    assert told.args == ["a.fits is taken as it is found from the next run on: resume the batch"]
+    assert observatory.batches.overrides() == {}
+    back, left_out = observatory.journal.newest(3)
+    assert (left_out.who, left_out.what, left_out.subject) == ("ada", "frame verdict", "a.fits")
+    assert (left_out.detail, back.detail) == (
+        {"before": "as found", "after": "leave out"},
+        {"before": "leave out", "after": "as found"},
+    )
+    assert left_out.at <= back.at
     with qtbot.waitSignal(controller.refused) as refused:
         controller.decide(str(tmp_path), "gone.fits", None)
         lane.work()
     assert "gone.fits" in refused.args[0]
+    assert len(observatory.journal.newest(3)) == 2
 
 
 def test_answer_to_an_outdated_question_is_dropped(controller, observatory, lane, tmp_path):

@@ -14,6 +14,7 @@ from app.model.settings import (
     Enclosure,
     Guard,
     Mail,
+    Quality,
     Settings,
     Site,
     Slaving,
@@ -73,7 +74,7 @@ def test_every_setting_has_a_place():
     shown = {(subject.key, name) for subject in SUBJECTS for name in subject.names}
     tables = {
         "site": Site, "dome": Dome, "mail": Mail, "calibration": Calibration, "weather_limits": WeatherLimits,
-        "enclosure": Enclosure, "slaving": Slaving, "guard": Guard,
+        "enclosure": Enclosure, "slaving": Slaving, "guard": Guard, "quality": Quality,
     }  # fmt: skip
     for key, model in tables.items():
         assert {(key, name) for name in fields_of(model, "server", "device")} <= shown
@@ -81,8 +82,8 @@ def test_every_setting_has_a_place():
         assert {(f"enclosure.{contact}", name) for name in Contact.model_fields} <= shown
 
 
-def test_every_number_that_guards_the_dome_says_what_it_means(page):
-    for title in ("Enclosure", "Contact: shutter", "Following", "Guard", "Weather limits", "Dome"):
+def test_every_number_that_guards_the_dome_or_judges_a_light_says_what_it_means(page):
+    for title in ("Enclosure", "Contact: shutter", "Following", "Guard", "Weather limits", "Dome", "Quality"):
         form = page.forms[title].form
         silent = [name for name in form._editors if not form.sentence(name)]
         assert not silent, f"{title}: {silent}"

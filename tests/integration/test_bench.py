@@ -27,7 +27,8 @@ def test_a_quick_benchmark_is_one_json_value_with_targets_and_leaves_nothing(tmp
     )
     assert ended.returncode == 0, ended.stderr
     said = json.loads(ended.stdout)
-    assert said["machine"]["numpy"]
+    assert {"processor", "processors", "python", "numpy", "numba"} <= said["machine"].keys()
+    assert {row["command"] for row in said["rows"]} == {"./cupola bench astrometry --quick"}
     solved, wrong, seconds = said["rows"]
     assert (solved["figure"], solved["limit"], solved["is_least"], solved["is_met"]) == (100.0, 99.0, True, True)
     assert wrong["figure"] == 0
@@ -43,7 +44,10 @@ def test_a_benchmark_that_there_is_not_is_bad_usage(capsys: pytest.CaptureFixtur
 
 def test_cost_is_that_of_the_whole_family_of_processes(tmp_path: Path) -> None:
     busy = "b = bytearray(60_000_000); sum(range(3_000_000))"
-    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}]); print('{{\"done\": 1}}')"
+    left = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]])"  # and nobody waits for it
+    parent = (
+        f"import subprocess, sys; subprocess.run([sys.executable, '-c', {left!r}, {busy!r}]); print('{{\"done\": 1}}')"
+    )
     alone = cost_of((sys.executable, "-c", busy), tmp_path)
     family = cost_of((sys.executable, "-c", parent), tmp_path, watch=True)
     assert family.cpu_s > 0.5 * alone.cpu_s
@@ -51,6 +55,19 @@ def test_cost_is_that_of_the_whole_family_of_processes(tmp_path: Path) -> None:
     assert family.said == {"done": 1}
     with pytest.raises(BenchFailed, match=r"ended with code 1: .*no such thing"):
         cost_of((sys.executable, "-c", "raise SystemExit('no such thing')"), tmp_path)
+
+
+def test_a_small_process_is_small_though_a_great_one_started_it(tmp_path: Path) -> None:
+    great = f"""
+import sys
+from pathlib import Path
+from app.bench.cost import cost_of
+held = b"1" * 500_000_000
+cost = cost_of((sys.executable, "-S", "-c", "print('{{}}')"), Path({str(tmp_path)!r}), watch=True)
+print(cost.peak_mb)
+"""
+    ended = subprocess.run([sys.executable, "-c", great], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert 1.0 < float(ended.stdout) < 50.0
 
 
 def test_pairs_alternate_and_ratios_are_those_of_the_rounds() -> None:
@@ -77,9 +94,9 @@ def test_misses_are_told(tmp_path: Path) -> None:
         Row("register", "ratio", None, limit=0.35, details="not installed"),
     ]
     assert [row.is_met for row in rows] == [False, True, None]
-    lines = as_markdown(rows).splitlines()
-    assert lines[2] == "| stack | ratio | 0.5 | <= 0.35 | **no** | 1 s / 2 s |"
-    assert lines[3] == "| night | input | 70 Mpix/s | >= 60 Mpix/s | yes |  |"
+    lines = as_markdown(rows, is_quick=True).splitlines()
+    assert lines[2] == "| `./cupola bench stack --quick` | ratio | 0.5 | <= 0.35 | **no** | 1 s / 2 s |"
+    assert lines[3] == "| `./cupola bench night --quick` | input | 70 Mpix/s | >= 60 Mpix/s | yes |  |"
     assert "not measured" in lines[4]
     with pytest.raises(BenchFailed, match="GB free, the benchmark needs"):
         Place(tmp_path, True, print).need(1e18)

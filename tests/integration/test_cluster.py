@@ -61,6 +61,11 @@ def last_short(job: Job, check: Check) -> int:
     return job.number
 
 
+def has_steps(job: Job, check: Check) -> bool:
+    """Whether the steps are imported, though this task needs none."""
+    return "app.pipeline.steps.solve_lights" in sys.modules
+
+
 def die_once(job: Job, check: Check) -> int:
     """Kill the process of whoever does job 3 first."""
     file = job.folder / "died"
@@ -135,6 +140,7 @@ def test_a_stop_reaches_running_tasks_within_two_seconds_and_waits_for_them(work
 def test_a_killed_worker_is_replaced_and_its_task_done_again(tmp_path: Path) -> None:
     with opened(Processing(cluster="local", threads=2), tmp_path) as two:
         done = [future.result() for future in two.each(die_once, jobs(tmp_path, 8), go_on)]
+        assert all(future.result() for future in two.each(has_steps, jobs(tmp_path, 4), go_on))
     assert done == [n**2 for n in range(8)]
     assert (tmp_path / "died").exists()
     assert not list(tmp_path.glob(".cluster-*"))

@@ -480,7 +480,7 @@ class TestOwnWays:
             assert duty.service.state.last_move.phase is Phase.FAILED
             with pytest.raises(DeviceRefused, match="openshutter failed"):
                 duty.ask(wish(WishKind.OPEN))
-            duty.until(lambda state: state.is_moving(duty.clock.monotonic()) is False)
+            duty.until(lambda state: duty.word is ShutterWord.OPEN and state.is_moving(duty.clock.monotonic()) is False)
             assert_true(duty, sim)
             assert (duty.word, truth(sim)["azimuth_deg"]) == (ShutterWord.OPEN, pytest.approx(60.0))
 

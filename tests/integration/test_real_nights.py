@@ -15,6 +15,7 @@ from astropy.nddata import CCDData
 from scipy.spatial import cKDTree
 
 from app.frames.world_coordinates import header_wcs
+from app.model.flags import Qc
 from app.pipeline.sources import detect
 from tests.integration.nights import Home, of_kind
 
@@ -103,6 +104,15 @@ class TestIst:
             assert light["wcs"]["status"] == "unsolved"
             assert "no position" in light["wcs"]["reason"]
 
+    def test_astrometry_says_it_once(self, report: dict[str, Any]) -> None:
+        told = [problem["message"] for problem in report["problems"] if problem["message"].startswith("unsolved")]
+        assert len(told) == len(set(told))
+
+    def test_rings_are_out_of_focus_and_peaked_stars_are_not(self, report: dict[str, Any]) -> None:
+        lights = of_kind(report, "calibrated_light")
+        assert {light["filter"] for light in lights if light["qc"]["QCFLAG"] & Qc.OUT_OF_FOCUS} == {"Red", "Green"}
+        assert {light["filter"] for light in lights if not light["qc"]["QCFLAG"] & Qc.OUT_OF_FOCUS} == {"Blue", "black"}
+
     def test_calibrated_light_is_the_arithmetic(self, report: dict[str, Any], folder: Path) -> None:
         light = only(of_kind(report, "calibrated_light"), "Red_0380")
         bias = data(of_kind(report, "bias_master")[0]).astype(np.float64)
@@ -190,6 +200,11 @@ class TestArcsat:
             assert np.sqrt(np.mean(matched**2)) <= 0.15, name
             assert matched.max() <= 0.3, name
 
+    def test_the_halo_of_a_bright_star_is_not_measured_for_stars(self, report: dict[str, Any]) -> None:
+        bright = only(of_kind(report, "calibrated_light"), "43Bet")["qc"]
+        assert bright["FWHMPIX"] == pytest.approx(4.2, abs=0.3)  # SExtractor: 4.3 px, of 8 clear stars
+        assert bright["verdict"] == "accepted"
+
     def test_dim_light_is_warned_of(self, report: dict[str, Any]) -> None:
         warned = [problem for problem in report["problems"] if "star flux" in problem["message"]]
         assert [("060822" in problem["subject"], "0.2" in problem["message"]) for problem in warned] == [(True, True)]
@@ -236,6 +251,11 @@ class TestMicroObservatory:
         assert wcs is not None
         x, y = wcs.all_world2pix(ra_deg, dec_deg, 0)
         assert (float(x), float(y)) == pytest.approx(pixel, abs=1.0)
+
+    def test_the_trailed_light_is_doubtful_and_no_reference(self, report: dict[str, Any]) -> None:
+        (stack,) = of_kind(report, "light_stack")
+        assert only(of_kind(report, "uncalibrated_light"), "013343")["qc"]["verdict"] == "doubtful"
+        assert "013343" not in stack["parameters"]["reference"]
 
     def test_pixels_are_the_raw_ones(self, report: dict[str, Any], shared: Path) -> None:
         light = only(of_kind(report, "uncalibrated_light"), "013343")

@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Timer
@@ -25,13 +25,17 @@ from filelock import FileLock
 
 from app.model.batch import FileBatch, Status
 from app.model.clock import Clock, SystemClock
-from app.model.settings import Processing, Settings
+from app.model.settings import Astrometry, Processing, Settings
+from app.model.story import MasterUse
 from app.pipeline.events import BatchEnded, Cancelling, Event, Progress, StepEnded, StepStarted, from_line
 from app.pipeline.run_batch import run_batch
 from app.pipeline.step import CancelToken
+from app.services.batch_stories import BatchStories
 from app.store.batches import Batches
 from app.store.engine import open_database
-from tests.builders import small_night
+from app.store.log_records import LogRecords
+from app.store.work_orders import WorkOrders
+from tests.builders import BIAS_ADU, DARK_ADU_PER_S, SIDE, frame, small_night
 from tests.integration.nights import Home, command, of_kind
 
 
@@ -309,10 +313,29 @@ def moments(seed: int, events: int) -> list[Moment]:
 
 
 @dataclass(frozen=True)
+class AtStep:
+    """The first event of a step, or the first that says that so much of it is done."""
+
+    name: str
+    done: int = 0
+
+    def waiter(self, act: Callable[[], None]) -> Callable[[Event], None]:
+        """A report that acts there."""
+
+        def report(event: Event) -> None:
+            is_there = isinstance(event, Progress) and event.done == self.done
+            if (is_there or (isinstance(event, StepStarted) and not self.done)) and event.name == self.name:
+                act()
+
+        return report
+
+
+@dataclass(frozen=True)
 class Bench:
     """A database and a repository, and batches run on them without the program around."""
 
     folder: Path
+    settings: Settings = field(default_factory=Settings)
 
     @property
     def url(self) -> str:
@@ -340,11 +363,11 @@ class Bench:
         cancel: CancelToken | None = None,
         clock: Clock | None = None,
     ) -> Status:
-        settings = Settings(processor=Processing(threads=threads))
+        settings = self.settings.model_copy(update={"processor": Processing(threads=threads)})
         with self.opened(night, clock) as (batches, batch):
             return run_batch(batches, batch, settings, report, cancel or CancelToken(), clock)
 
-    def run_until(self, night: Path, moment: Moment) -> None:
+    def run_until(self, night: Path, moment: Moment | AtStep) -> None:
         """In a child: killed in the middle."""
         self.run(night, report=moment.waiter(lambda: os.kill(os.getpid(), signal.SIGKILL)))
 
@@ -437,6 +460,61 @@ def test_two_batches_with_the_same_files_at_the_same_time_do_not_meet(
         with bench.opened(folder) as (_, batch):
             made = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in batch.folder.rglob("*.fits")}
         assert made == undisturbed.digests
+
+
+def darks_of(folder: Path, day: int) -> Path:
+    """Three darks of another night."""
+    rng = np.random.default_rng(day)
+    for n in range(3):
+        counts = BIAS_ADU + 30 * DARK_ADU_PER_S + rng.normal(0.0, 3.0, (SIDE, SIDE))
+        frame(folder / f"dark_{n}.fits", counts, "DARK", 30.0, DATE_OBS=f"2026-03-{day:02d}T20:00:0{n}")
+    return folder
+
+
+@pytest.mark.logs_warnings
+def test_a_batch_killed_before_another_makes_a_nearer_dark_resumes_with_the_dark_that_it_began_with(
+    night: Path, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    tonight = shutil.copytree(night, tmp_path / "tonight", ignore=shutil.ignore_patterns("dark_*"))
+    far, near = darks_of(tmp_path / "far", 1), darks_of(tmp_path / "near", 12)
+
+    def made_of(bench: Bench) -> dict[str, str]:
+        with bench.opened(tonight) as (_, batch):
+            return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in batch.folder.rglob("*.fits")}
+
+    def told_of(bench: Bench) -> MasterUse:
+        with bench.opened(tonight) as (batches, batch):
+            stories = BatchStories(batches, WorkOrders(batches.database), LogRecords(batches.database))
+            (use,) = stories.story(batch.key).story.uses
+            return use
+
+    unsolved = Settings(astrometry=Astrometry(solvers=("cupola",), blind=False))
+    calm, bench = (replace(undisturbed.bench(tmp_path / name), settings=unsolved) for name in ("calm", "bench"))
+    for folder in (far, tonight):
+        calm.run(folder)
+    assert told_of(calm).better_now == ""
+
+    bench.run(far)
+    for moment in (AtStep("bias stacks"), AtStep("flat-dark correction", 1)):
+        process = PROCESSES.Process(target=bench.run_until, args=(tonight, moment))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, moment
+        bench.run(near)  # the second time it is known already
+    assert bench.run(tonight) is Status.DONE_WITH_PROBLEMS
+    assert made_of(bench) == made_of(calm)
+
+    use = told_of(bench)
+    assert "of 2026-03-01, 13 days before" in use.subtracted_why
+    told = "now there is dark_30s_200x200_bin1x1.fits of 2026-03-12, 2 days before, from 3 frames: restart the batch to use it"
+    assert use.better_now == told
+
+    with bench.opened(tonight) as (batches, batch):
+        batches.begin_restart(batch.key)
+    assert bench.run(tonight) is Status.DONE_WITH_PROBLEMS
+    restarted = told_of(bench)
+    assert "of 2026-03-12, 2 days before" in restarted.subtracted_why
+    assert restarted.better_now == ""
 
 
 class Backwards:

@@ -71,6 +71,29 @@ def test_light_is_the_arithmetic_within_two_roundings(
     assert np.allclose(raw, expected * flat, rtol=2 * EPS, atol=0.0)
 
 
+def test_one_master_alone_gives_the_bits_that_the_formula_of_two_gives(rng: np.random.Generator) -> None:
+    raw = f32(rng.integers(0, 65535, 5000))
+    raw[::3] = rng.normal(0.0, 1e-3, raw[::3].size)
+    raw[:4] = np.nan, np.inf, -np.inf, 0.0
+    dark, flat = f32(rng.normal(420.0, 90.0, 5000)), f32(rng.normal(1.0, 0.3, 5000))
+    dark[::7] *= 1e-6
+    dark[4:6], flat[6] = (np.nan, np.inf), np.nan
+    one = calibrated(raw, dark, 0.0, 0.0, flat, saturation=6e4)
+    two = calibrated(raw, 0.0, dark, 1.0, flat, saturation=6e4)
+    assert np.array_equal(one[0].view(np.uint32), two[0].view(np.uint32))
+    assert np.array_equal(one[1], two[1])
+
+
+@pytest.mark.parametrize("place", [0, 1023, 1024, 3000])
+def test_lonely_pixel_is_flagged_wherever_it_lies(place: int) -> None:
+    raw, flat = np.full(3001, 500.0, np.float32), np.ones(3001, np.float32)
+    for values, number, flag in ((raw, 6e4, Dq.SATURATED), (raw, np.nan, Dq.NO_DATA), (flat, 0.1, Dq.NO_FLAT)):
+        kept, values[place] = values[place], number
+        flags = calibrated(raw, 100.0, 0.0, 0.0, flat, saturation=6e4)[1]
+        assert {int(at): int(flags[at]) for at in np.flatnonzero(flags)} == {place: flag}
+        values[place] = kept
+
+
 def test_flags_say_why_a_pixel_is_not_to_be_trusted() -> None:
     raw = [5.0, 5.0, 5.0, 5.0, 65535.0, np.nan, np.inf, 5.0]
     flat = [1.0, 0.1, np.nan, 0.2, 1.0, 1.0, 1.0, 1.0]

@@ -107,6 +107,19 @@ def test_uncertainty_is_a_plane_of_its_own(job: LightJob) -> None:
         assert np.allclose(hdus[0].data, signal / flat, rtol=3e-7, equal_nan=True)
 
 
+@pytest.mark.parametrize("name", ["bias", "dark"])
+def test_master_that_is_alone_is_subtracted_whole_with_its_flags_and_its_error(job: LightJob, name: str) -> None:
+    alone = Subtraction(**{name: job.subtraction.dark}, scale=0.5)
+    calibrate_light(replace(job, subtraction=alone, noise=Noise(GAIN, READ_NOISE_E)), go_on)
+    raw, dark, flat = (fits.getdata(job.target.with_name(f"{name}.fits")) for name in ("raw", "dark", "flat"))
+    signal = raw - dark.astype(float)
+    variance = signal / GAIN + (READ_NOISE_E / GAIN) ** 2 + 1.5**2 + (signal / flat * 0.01) ** 2
+    with fits.open(job.target) as hdus:
+        assert np.allclose(hdus[0].data, signal / flat, rtol=3e-7, atol=0.0, equal_nan=True)
+        assert np.allclose(hdus["UNCERT"].data, np.sqrt(variance) / flat, rtol=1e-6, equal_nan=True)
+        assert hdus["DQ"].data[3, 4] == Dq.BAD
+
+
 def test_frame_without_masters_is_only_made_readable(job: LightJob) -> None:
     calibrate_light(replace(job, subtraction=Subtraction(), flat=None), go_on)
     assert np.array_equal(fits.getdata(job.target), fits.getdata(job.raw.path))

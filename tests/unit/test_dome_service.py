@@ -325,6 +325,26 @@ class TestMoves:
 
         asyncio.run(run())
 
+    @pytest.mark.logs_warnings
+    def test_what_was_read_before_a_command_that_failed_does_not_show_that_the_dome_stands(self):
+        async def run():
+            dome = ScriptedDome(errors={"slew_to_azimuth": [DeviceRefused("it failed, and turns")]})
+            async with running(dome) as service:
+                assert service.state.is_moving(service.state.is_slewing.read_s) is False
+                states = []
+                service.subscribe(states.append)
+                with pytest.raises(DeviceRefused):
+                    await service.ask(goto(10.0), "ada")
+                await when(service, lambda state: state.last_move and state.is_moving(state.is_slewing.read_s) is False)
+            failed = next(state for state in states if state.last_move is not None)
+            assert failed.is_moving(failed.is_slewing.read_s) is None
+            stands = next(
+                state for state in states if state.last_move and state.is_moving(state.is_slewing.read_s) is False
+            )
+            assert stands.is_slewing.read_s >= stands.doubted_s
+
+        asyncio.run(run())
+
 
 class TestFollow:
     """Rules of one command, sample by sample."""

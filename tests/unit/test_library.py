@@ -11,8 +11,9 @@ import pytest
 
 from app.model.batch import Combination, FileBatch, NewCombination, NewExposure, ProductKind
 from app.model.frame import FrameFacts, FrameKind, Recognition
+from app.model.library import library_text
 from app.model.settings import Camera, Matching, Settings
-from app.pipeline.library import dark_for, find_masters, library_text, masters_for
+from app.pipeline.library import dark_for, find_masters, masters_for
 from app.pipeline.step import CancelToken, Context
 from tests.fakes import MemoryBatches
 

@@ -18,7 +18,7 @@ from app.model.flags import Dq
 from app.model.frame import FrameFacts, FrameKind, Recognition
 from app.model.settings import Settings
 from app.pipeline.calibrating import DQ
-from app.pipeline.light_choice import AlignedLight, choose_lights
+from app.pipeline.light_choice import AlignedLight, choose_lights, judge_alone
 from app.pipeline.light_stack import StackedLight, planes, stack_strip, strips
 from app.pipeline.rejection import METHODS
 from app.pipeline.sources import detect_file, star_table
@@ -179,6 +179,11 @@ class Field:
 
     def choose(self, **overrides: bool) -> list[AlignedLight]:
         """What goes into the stack; `overrides` by the checksums of the frames, s1 for the first light."""
+        context, lights = self.context(**overrides)
+        return choose_lights(context, self.findings, lights)
+
+    def context(self, **overrides: bool) -> tuple[Context, list[Combination]]:
+        """The batch of the lights, which are recorded in it."""
         known = Recognition(FrameKind.LIGHT, "it says so", 1.0)
         files = [self.folder / light.path for light in self.lights]
         self.store.set_exposures(
@@ -194,7 +199,7 @@ class Field:
         context = Context(
             self.store, self.batch, Settings(), lambda event: None, CancelToken(), workers=ThreadWorkers(1)
         )
-        return choose_lights(context, self.findings, lights)
+        return context, lights
 
     @property
     def exposures(self) -> tuple[Exposure, ...]:
@@ -258,6 +263,32 @@ def test_lights_over_the_worst_limits_are_left_out_with_the_reason_and_doubtful_
     assert "light_6.fits doubtful, weighed down: has 0.30 of the star flux" in field.told
     assert lights[2].scale == pytest.approx(1 / 0.3, rel=0.05)
     assert lights[2].weight / lights[0].weight == pytest.approx(0.09, rel=0.2)
+
+
+@pytest.mark.logs_warnings
+def test_a_doubtful_light_is_no_reference_while_there_are_better_ones(field: Field) -> None:
+    field.light(L1ELLIP=0.42)
+    field.light(L1ELLIP=0.1)
+    assert [one.light.key for one in field.choose()] == [2, 1]
+    assert "light_1.fits doubtful, weighed down: stars have an ellipticity of 0.42" in field.told
+
+
+@pytest.mark.logs_warnings
+def test_lights_that_are_doubtful_for_the_same_reason_are_told_once(field: Field) -> None:
+    for _ in range(3):
+        field.light(L1ELLIP=0.42)
+    assert len(field.choose()) == 3
+    assert [problem.subject for problem in field.findings.problems] == ["light_1.fits and 2 more"]
+
+
+@pytest.mark.logs_warnings
+def test_a_light_that_nothing_is_stacked_with_is_judged_aloud_too(field: Field) -> None:
+    field.light(L1ELLIP=0.42)
+    field.light(L1ELLIP=0.1)
+    context, lights = field.context()
+    judge_alone(context, field.findings, lights)
+    assert [problem.subject for problem in field.findings.problems] == ["light_1.fits"]
+    assert field.told.startswith("light_1.fits doubtful: stars have an ellipticity of 0.42, 0.3 is the limit")
 
 
 @pytest.mark.logs_warnings

@@ -16,9 +16,10 @@ from app.model.batch import Combination, Exposure, ProductKind
 from app.model.errors import CalibrationError, FrameError
 from app.model.frame import FrameFacts, FrameKind, Recognition
 from app.model.settings import Calibration, Settings
-from app.pipeline import masters
+from app.pipeline import raw_stack
 from app.pipeline.kernels.stack import Method, StackRule
-from app.pipeline.masters import StackJob, rule_of, stack_master, stack_rows
+from app.pipeline.masters import rule_of, stack_master
+from app.pipeline.raw_stack import StackJob, stack_rows
 from app.pipeline.step import CancelToken, Context, Findings
 from app.pipeline.workers import ThreadWorkers
 from tests.builders import frame
@@ -79,8 +80,8 @@ def test_method_of_the_settings_is_used(tmp_path: Path, method: Method) -> None:
 def test_bytes_depend_on_no_cut_and_no_number_of_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(tmp_path, counts(6))
     whole = scene.stack(threads=1, uncertainty=True)
-    monkeypatch.setattr(masters, "_JOB_BYTES", 6 * 2 * COLUMNS * 7)
-    monkeypatch.setattr(masters, "_BAND_BYTES", 6 * 2 * COLUMNS * 3)
+    monkeypatch.setattr(raw_stack, "_JOB_BYTES", 6 * 2 * COLUMNS * 7)
+    monkeypatch.setattr(raw_stack, "_BAND_BYTES", 6 * 2 * COLUMNS * 3)
     cut = scene.stack(threads=3, uncertainty=True)
     assert cut.checksum == whole.checksum
     assert cut.qc == whole.qc

@@ -227,7 +227,9 @@ def test_what_the_cameras_software_did_is_not_done_again() -> None:
     assert choice("bias").masters == (flat,)
     assert "its dark current stays" in choice("bias").dark.reason
     assert choice("flat").masters == (dark,)
-    assert choose_masters(replace(CAMERA, filter="R"), [], [], [flat]).flat is None  # over a bias it would do harm
+    raw = choose_masters(replace(CAMERA, filter="R"), [], [], [flat])
+    assert (raw.flat, raw.flat_remedy) == (None, "take darks or bias")  # over a bias it would do harm
+    assert choose_masters(replace(CAMERA, filter="R"), [], [], []).flat_remedy == "take flats of this filter"
 
 
 def test_lights_of_one_stack_share_set_up_filter_exposure_and_field() -> None:

@@ -14,9 +14,9 @@ import pytest
 from app.frames.fits_io import checksum
 from app.model.batch import FileBatch, ProductKind, Severity
 from app.model.frame import FrameKind
+from app.model.library import MASTERS
 from app.model.preflight import Preflight
 from app.model.settings import Calibration, Camera, Settings
-from app.pipeline.library import MASTERS
 from app.pipeline.preflight import Known, preflight
 from app.pipeline.products import promote
 from app.pipeline.step import CancelToken, Context, Findings
@@ -168,7 +168,7 @@ def test_what_an_operator_should_know_is_told_once(desk: Desk, tmp_path: Path) -
     assert "warning: dark 30 s: only 2 frames, a good master takes 3: take more" in told
     assert "warning: dark 30 s: temperatures span 3.0 degC, the limit is 1 degC: let the camera settle" in told
     assert "light_0.fits and 2 more: no dark of 60 s: there is 30 s; no bias: take darks of 60 s" in told
-    assert "light_0.fits and 2 more: no flat: take darks or bias" in told
+    assert "light_0.fits and 2 more: no flat: take flats of this filter" in told
     assert "light_0.fits and 2 more: the gain of small camera is not known" in told
     assert "light_0.fits and 2 more: the header has no position: it is looked for on the whole sky" in told
     assert "the gain of" not in messages(desk.look(folder))

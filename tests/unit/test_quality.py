@@ -11,7 +11,7 @@ from app.frames.product_file import PIXELS, NewProduct, Plane
 from app.model.flags import Dq
 from app.pipeline.plate_solve import go_on
 from app.pipeline.quality import is_out_of_focus, measure, sample_of
-from app.pipeline.sources import detect, star_scale
+from app.pipeline.sources import FWHM_PER_SIGMA, detect, star_scale
 from app.sim.sky import add_star
 
 
@@ -105,6 +105,26 @@ def test_rings_are_out_of_focus_and_wide_stars_are_not(is_ring):
     sources = detect(image, smooth_px=star_scale(image))
     assert len(sources) == 15
     assert is_out_of_focus(sources) is is_ring
+
+
+def wide_stars(peak_adu):
+    image = np.random.default_rng(5).normal(500.0, 8.0, (400, 400))
+    for column, row in np.random.default_rng(6).integers(40, 360, (15, 2)):
+        add_star(image, column, row, peak_adu * 2.0 * np.pi * (10.0 / FWHM_PER_SIGMA) ** 2, fwhm_px=10.0)
+    return detect(image.astype(np.float32), smooth_px=4.0)
+
+
+def test_faint_wide_stars_are_no_rings_because_of_the_noise_of_their_peaks():
+    sources = wide_stars(peak_adu=24.0)
+    assert len(sources) == 15
+    assert not is_out_of_focus(sources)
+
+
+def test_a_few_lumps_of_a_nebula_are_no_rings():
+    sources = wide_stars(peak_adu=400.0)
+    lumps = replace(sources, peak_adu=sources.peak_adu + 2.0 * (sources.peak_adu - sources.background_adu))
+    assert is_out_of_focus(lumps)
+    assert not is_out_of_focus(lumps.take(np.arange(4)))
 
 
 def test_faint_and_saturated_stars_do_not_judge_the_focus(frame, sample):

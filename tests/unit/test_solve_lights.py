@@ -66,7 +66,9 @@ def test_the_whole_sky_is_searched_for_two_lights_of_a_target_when_these_are_not
 def test_lights_that_were_not_searched_for_are_told_with_the_reason_of_those_that_were(store, tmp_path, monkeypatch):
     findings = Findings("astrometry", 170)
     run(night(store, tmp_path), monkeypatch, is_found=False, findings=findings)
-    assert [problem.message for problem in findings.problems] == ["unsolved: found nowhere"] * 5
+    assert [(problem.subject, problem.message) for problem in findings.problems] == [
+        ("0.fits and 4 more", "unsolved: found nowhere")
+    ]
 
 
 def test_it_is_searched_for_all_when_one_was_found(store, tmp_path, monkeypatch):

@@ -149,6 +149,19 @@ def test_what_is_much_narrower_than_the_stars_is_none():
     assert np.hypot(found.x - 150.3, found.y - 100.6).min() > 5.0
 
 
+def test_lumps_in_the_halo_of_a_bright_star_neither_pass_for_stars_nor_push_them_out():
+    places = [(60.0 + 130.0 * column, y) for column in range(5) for y in (40.0, 600.0)]
+    image = field(places, shape=(640, 640), flux=8000.0)
+    add_star(image, 320.0, 320.0, 2e7, 110.0)
+    angles = np.random.default_rng(7).uniform(0.0, 2.0 * np.pi, 40)
+    for angle, distance_px in zip(angles, np.linspace(60.0, 120.0, 40), strict=True):
+        add_star(image, 320.0 + distance_px * np.cos(angle), 320.0 + distance_px * np.sin(angle), 30_000.0, 13.0)
+    found = detect(image)
+    assert len(found) == len(places)
+    assert all(np.hypot(found.x - x, found.y - y).min() < 0.1 for x, y in places)
+    assert found.fwhm_px == pytest.approx(np.full(len(places), 3.0), rel=0.1)
+
+
 def test_a_spot_in_a_pit_has_no_light_of_a_star():
     image = field(PLACES)
     add_star(image, 150.0, 100.0, 4000.0, 3.0)

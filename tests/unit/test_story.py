@@ -100,7 +100,7 @@ def test_masters_and_reasons_are_told_once_for_alike_lights():
 
 def test_master_that_is_gone_is_said():
     (use,) = uses_of([combination(10, ProductKind.CALIBRATED_LIGHT, (99,))], {})
-    assert use.masters == (("a master that was replaced since", Path()),)
+    assert use.masters == (("a master that is recorded no more", Path()),)
     assert use.is_foreign
 
 

@@ -13,10 +13,15 @@ from app.model.verdict import Judgement, Verdict, judge
 GOOD = {"FWHMPIX": 2.5, "L1ELLIP": 0.1, "NSTARS": 200, "SATFRAC": 0.0001}
 
 
-def judged(transparency: float | None = None, by_operator: bool | None = None, **numbers: Any) -> Judgement:
+def judged(
+    transparency: float | None = None,
+    by_operator: bool | None = None,
+    limits: Quality = Quality(),  # noqa: B008 - it is frozen
+    **numbers: Any,
+) -> Judgement:
     light = {name: number for name, number in (GOOD | numbers).items() if number is not None}
     group = [GOOD, GOOD, light]
-    return judge(light, group, Quality(), 0.5, transparency=transparency, by_operator=by_operator)
+    return judge(light, group, limits, 0.5, transparency=transparency, by_operator=by_operator)
 
 
 def test_a_good_light_is_accepted_without_a_word() -> None:
@@ -49,6 +54,29 @@ def test_each_limit_has_its_verdict_and_its_sentence(
     assert len(found.reasons) == (verdict is not Verdict.ACCEPTED)
     for word in words:
         assert word in found.reasons[0]
+
+
+CHANGED: dict[str, tuple[float, Verdict, dict[str, float]]] = {
+    "fwhm_ratio": (1.2, Verdict.DOUBTFUL, {"FWHMPIX": 3.2}),
+    "worst_fwhm_ratio": (1.6, Verdict.REJECTED, {"FWHMPIX": 4.5}),
+    "ellipticity": (0.15, Verdict.DOUBTFUL, {"L1ELLIP": 0.2}),
+    "worst_ellipticity": (0.35, Verdict.REJECTED, {"L1ELLIP": 0.4}),
+    "star_ratio": (0.9, Verdict.DOUBTFUL, {"NSTARS": 150}),
+    "worst_star_ratio": (0.4, Verdict.REJECTED, {"NSTARS": 70}),
+    "worst_flux_ratio": (0.3, Verdict.REJECTED, {"transparency": 0.2}),
+    "saturated_part": (0.002, Verdict.DOUBTFUL, {"SATFRAC": 0.005}),
+    "worst_saturated_part": (0.02, Verdict.REJECTED, {"SATFRAC": 0.03}),
+}
+
+
+@pytest.mark.parametrize("name", Quality.model_fields)
+def test_every_limit_is_a_setting_that_changes_the_verdict(name: str) -> None:
+    limit, changed, numbers = CHANGED[name]
+    milder = {Verdict.DOUBTFUL: Verdict.ACCEPTED, Verdict.REJECTED: Verdict.DOUBTFUL}[changed]
+    assert judged(**numbers).verdict is milder
+    found = judged(limits=Quality(**{name: limit}), **numbers)
+    assert found.verdict is changed
+    assert f"{limit:g}" in found.reasons[0]
 
 
 def test_one_worst_limit_rejects_and_every_reason_is_told() -> None:

@@ -50,9 +50,7 @@ class CalibrateLights(Step):
 
         lights = context.store.exposures(context.batch.key, FrameKind.LIGHT)
         make_each(self, context, findings, lights, prepare, lambda light: light.file)
-        for sentence, files in warnings.items():
-            others = f" and {len(files) - 1} more" if len(files) > 1 else ""
-            findings.warn(f"{files[0]}{others}", sentence)
+        findings.warn_of(warnings)
 
 
 def _doubts(context: Context, facts: FrameFacts, choice: MasterChoice[Combination]) -> Iterator[str]:
@@ -61,8 +59,7 @@ def _doubts(context: Context, facts: FrameFacts, choice: MasterChoice[Combinatio
         seconds = "its exposure time" if facts.exposure_s is None else f"{facts.exposure_s:g} s"
         yield f"{choice.dark.reason}: take darks of {seconds} with this set-up"
     if choice.flat is None and "flat" not in facts.calibrated_for:
-        is_raw = choice.dark.formula == "nothing" and not facts.calibrated_for
-        yield f"{choice.flat_reason}: take {'darks or bias' if is_raw else 'flats of this filter'}"
+        yield f"{choice.flat_reason}: {choice.flat_remedy}"
     rules = context.settings.matching
     for master in choice.masters:
         grade, difference = temperature_grade(master.facts, facts, rules)

@@ -15,6 +15,7 @@ from app.model.errors import FrameError, ObservatoryError
 from app.model.frame import FrameKind
 from app.model.settings import Settings
 from app.pipeline.events import Progress
+from app.pipeline.library import pin
 from app.pipeline.raw_headers import LEFT_OUT_BY_OPERATOR, USABLE, look_at, without_misfits, without_repeats
 from app.pipeline.step import Context, Findings, Policy, Step
 from app.pipeline.steps.transfer import local_path, relative_name, source_files
@@ -77,6 +78,7 @@ class Ingest(Step):
                 f"{context.batch.source} has no usable frame: {len(left_out)} file(s) left out, "
                 f"the first because {left_out[0].file}: {left_out[0].reason}"
             )
+        pin(context)  # before the first product: another batch may make better masters meanwhile
 
     def _taken(self, context: Context, files: Mapping[str, Path]) -> Iterator[tuple[str, Future[NewExposure]]]:
         """What was read of each file, as many at a time as there are workers; says how far it is."""

@@ -43,6 +43,7 @@ class SolveLights(Step):
             jobs = [order.job(light, may_search=is_scout or order.target(light) in found) for light in some]
             places |= self._measured(context, findings, list(zip(some, jobs, strict=True)), len(lights), len(places))
         of_scout = {order.target(light): places.get(light.key, {}) for light in reversed(lights) if light.key in scouts}
+        told: dict[str, list[str]] = {}
         for light in lights:
             place = places.get(light.key, {})
             if place.get("status") == "unsolved":
@@ -51,7 +52,8 @@ class SolveLights(Step):
                 reason = (
                     place["reason"] if is_searched else of_scout[order.target(light)].get("reason", place["reason"])
                 )
-                findings.warn(light.path.name, f"unsolved: {reason}")
+                told.setdefault(f"unsolved: {reason}", []).append(light.path.name)
+        findings.warn_of(told)
 
     def _measured(
         self,

@@ -53,9 +53,7 @@ class StackLights(Step):
         def stack(group: tuple[Combination, ...]) -> None:
             _stack_lights(context, findings, group, names)
 
-        for group in found:
-            if len(group) == 1:
-                judge_alone(context, group[0])
+        judge_alone(context, findings, [group[0] for group in found if len(group) == 1])
         several = tuple(group for group in found if len(group) > 1)
         self.for_each(several, stack, _label, context, findings)
 
@@ -76,7 +74,14 @@ def _stack_lights(context: Context, findings: Findings, group: tuple[Combination
             f"only {len(lights)} of {len(group)} lights are good enough and could be aligned, a stack needs 2: "
             "see the warnings"
         )
-    rejection = method_for(calibration.rejection, len(lights), calibration.clip_low, calibration.clip_high)
+    widths_px = [one.fwhm_px for one in lights]
+    rejection = method_for(
+        calibration.rejection,
+        len(lights),
+        calibration.clip_low,
+        calibration.clip_high,
+        fwhm_ratio=max(widths_px) / min(widths_px),
+    )
     parameters = {
         "reference": lights[0].light.path.name,
         "rejection": rejection.name,
