@@ -78,7 +78,7 @@ class NoiseClip:
     """
 
     sigmas: float = 5.0
-    signal_part: float = 0.3
+    signal_part: float = 0.5
     name: ClassVar[str] = "noise clip"
     reach_rows: ClassVar[int] = 1
 
@@ -157,26 +157,12 @@ METHODS: dict[str, Rejection] = {
 }
 
 
-def method_for(name: str, frames: int, low: float = 3.0, high: float = 3.0, *, fwhm_ratio: float = 1.0) -> Rejection:
+def method_for(name: str, frames: int, low: float = 3.0, high: float = 3.0) -> Rejection:
     """The method of that name, with the limits of the clips; ``auto`` suits the number of frames.
 
     That is noise clip under 6 frames, where a scatter cannot be known, and sigma clip from there on.
-
-    Parameters
-    ----------
-    name : str
-        One of `METHODS`, or ``auto``.
-    frames : int
-        How many are stacked.
-    low, high : float
-        Limits of the clips, standard deviations.
-    fwhm_ratio : float
-        Widest stars of the frames over the narrowest: the peak of a star goes with the square, and the noise clip
-        allows for that much of the signal more.
     """
     if name == "auto":
         name = "noise clip" if frames < _SCATTER_FRAMES else "sigma clip"
     method = METHODS[name]
-    if isinstance(method, NoiseClip):
-        return replace(method, signal_part=method.signal_part + fwhm_ratio**2 - 1.0)
     return replace(method, low=low, high=high) if isinstance(method, SigmaClip | Winsorized) else method

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
+from app.commands.test import CACHE
+
 
 @dataclass(frozen=True)
 class Home:
@@ -22,9 +24,9 @@ class Home:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Without the settings and folders of whoever runs the tests."""
+        """Without the settings and folders of whoever runs the tests; what is computed once is shared by all."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CUPOLA_", "XDG_"))}
-        return kept | {"HOME": str(self.folder), "USERPROFILE": str(self.folder)}
+        return kept | {"HOME": str(self.folder), "USERPROFILE": str(self.folder), "XDG_CACHE_HOME": str(CACHE)}
 
     @property
     def database(self) -> Path:

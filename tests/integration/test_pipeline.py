@@ -12,7 +12,7 @@ from astropy.io import fits
 
 from app.model.batch import Combination, FileBatch, ProductKind, Severity, Status
 from app.model.frame import FrameKind
-from app.model.settings import Calibration, Camera, Settings
+from app.model.settings import Astrometry, Calibration, Camera, Settings
 from app.pipeline.events import BatchEnded, Event, Progress, StepEnded, StepStarted, from_line, to_line
 from app.pipeline.recipe import calibration_recipe, in_order
 from app.pipeline.run_batch import run_batch
@@ -21,6 +21,10 @@ from tests.builders import BIAS_ADU, DARK_ADU_PER_S, SIDE, SKY_ADU, frame, small
 from tests.fakes import MemoryBatches
 
 pytestmark = pytest.mark.logs_warnings
+
+
+#: The skies of these nights are in no catalogue: nobody need search all of it for them.
+NO_SEARCH = Astrometry(solvers=("cupola",), blind=False)
 
 
 class Bench:
@@ -40,7 +44,7 @@ class Bench:
     ) -> tuple[FileBatch, Status]:
         batch = self.store.open_batch(str(source), self.folder / "products")
         take = report or self.events.append
-        status = run_batch(self.store, batch, settings or Settings(), take, cancel or CancelToken())
+        status = run_batch(self.store, batch, settings or Settings(astrometry=NO_SEARCH), take, cancel or CancelToken())
         return self.store.batch(batch.key), status
 
     def products(self, batch: FileBatch, kind: ProductKind) -> tuple[Combination, ...]:
@@ -234,7 +238,7 @@ def test_light_that_the_camera_calibrated_is_not_calibrated_again(bench: Bench, 
 def test_camera_with_amplifier_glow_is_not_scaled(bench: Bench, tmp_path: Path) -> None:
     night = small_night(tmp_path / "raw")
     frame(night.folder / "light_short.fits", np.full((SIDE, SIDE), 500.0), "LIGHT", 10.0, FILTER="R", OBJECT="x")
-    settings = Settings(cameras=(Camera(instrument="small camera", scale_dark=False),))
+    settings = Settings(cameras=(Camera(instrument="small camera", scale_dark=False),), astrometry=NO_SEARCH)
     batch, _ = bench.run(night.folder, settings)
     light = next(one for one in bench.products(batch, ProductKind.CALIBRATED_LIGHT) if "short" in one.path.name)
     assert light.parameters["subtracted"] == "bias"
@@ -444,7 +448,7 @@ def test_few_frames_and_warm_camera_are_warned_of(bench: Bench, tmp_path: Path) 
     for n, temperature in enumerate((-10.0, -5.0)):
         counts = 300.0 + rng.normal(0, 3, (SIDE, SIDE))
         frame(tmp_path / "raw" / f"bias_{n}.fits", counts, "BIAS", 0.0, CCD_TEMP=temperature)
-    batch, status = bench.run(tmp_path / "raw", Settings(calibration=Calibration(few_frames=3)))
+    batch, status = bench.run(tmp_path / "raw", Settings(calibration=Calibration(few_frames=3), astrometry=NO_SEARCH))
     assert status is Status.DONE_WITH_PROBLEMS
     problems = [problem for step in bench.store.steps(batch.key) for problem in step.problems]
     assert {problem.severity for problem in problems} == {Severity.WARNING}

@@ -118,10 +118,13 @@ def test_no_byte_depends_on_the_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         counts, angle = sky(n), 0.01 * n
         counts[np.random.default_rng(n).random(counts.shape) < 0.01] += 5000.0
         counts[40:60, 50 + n] = np.nan
+        for row in range(2, ROWS, 7):  # what differs is excused by the row above it alone
+            counts[row, ::3] += 2000.0
+            counts[row + 1, ::3] += 300.0 * (n % 2)
         matrix = ((np.cos(angle), -np.sin(angle), 2.3 * n), (np.sin(angle), np.cos(angle), -1.7 * n))
         lights.append(stacked(write_light(tmp_path / f"{n}.fits", counts), matrix=matrix, saturation_adu=5200.0))
     stack(lights, tmp_path / "whole.fits", method, uncertainty=True)
-    monkeypatch.setattr("app.pipeline.light_stack._BAND_BYTES", 4 * 4 * COLUMNS * 5)
+    monkeypatch.setattr("app.pipeline.light_stack._BAND_BYTES", 4 * 4 * COLUMNS * 7)
     stack(lights, tmp_path / "cut.fits", method, workers=3, uncertainty=True)
     assert (tmp_path / "cut.fits").read_bytes() == (tmp_path / "whole.fits").read_bytes()
 

@@ -104,4 +104,4 @@ def warm() -> None:
     """Compile for the types of a stack."""
     frames, one = np.zeros((2, 1, 1), np.float32), np.ones(2)
     out, count = np.empty((1, 1), np.float32), np.empty((1, 1), np.uint16)
-    noise_clip(frames, one, 0.3, one, one, out, count, np.empty((0, 0), np.float32))
+    noise_clip(frames, one, 0.5, one, one, out, count, np.empty((0, 0), np.float32))

@@ -74,14 +74,7 @@ def _stack_lights(context: Context, findings: Findings, group: tuple[Combination
             f"only {len(lights)} of {len(group)} lights are good enough and could be aligned, a stack needs 2: "
             "see the warnings"
         )
-    widths_px = [one.fwhm_px for one in lights]
-    rejection = method_for(
-        calibration.rejection,
-        len(lights),
-        calibration.clip_low,
-        calibration.clip_high,
-        fwhm_ratio=max(widths_px) / min(widths_px),
-    )
+    rejection = method_for(calibration.rejection, len(lights), calibration.clip_low, calibration.clip_high)
     parameters = {
         "reference": lights[0].light.path.name,
         "rejection": rejection.name,
