@@ -197,7 +197,10 @@ class QualityTrend(QWidget):
         ]
         low, high = min(levels), max(levels)
         room = (high - low) * _MARGIN or max(abs(high) * 0.1, 10.0**-trend.digits)
-        return _Row(trend, keyword, unit, low - room, high + room)
+        bottom = low - room
+        if low >= 0.0:  # a scale that begins below nothing would be read wrong
+            bottom = max(bottom, 0.0)
+        return _Row(trend, keyword, unit, bottom, high + room)
 
     def _limit(self, trend: Trend, keyword: str, points: Sequence[TrendPoint]) -> float | None:
         values = [point.values[keyword] for point in points if keyword in point.values]

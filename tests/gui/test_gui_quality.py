@@ -145,3 +145,8 @@ def test_the_unit_is_that_which_most_lights_have():
     in_both = TrendPoint(2, 0.0, "", "", {"FWHMPIX": 2.0, "L1FWHM": 1.0})
     assert width.chosen([in_both]) == ("L1FWHM", "\u2033")
     assert width.chosen([in_pixels, in_both]) == ("FWHMPIX", "px")
+
+
+def test_no_scale_begins_below_nothing(trend):
+    trend.set_points([point(1, "B", 1000.0, 2.0, L1ELLIP=0.0)])
+    assert min(row.low for row in trend._rows) == 0.0
