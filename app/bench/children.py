@@ -113,8 +113,13 @@ def calibrate(folder: str, bias: str, dark: str, flat: str, uncertain: str, *fil
     return {"cpu_s": (took_s[-1] - took_s[0]) / (len(took_s) - 1)}
 
 
-def ccdproc_calibrate(folder: str, bias: str, dark: str, flat: str, uncertain: str, *files: str) -> Said:
-    """Calibrate lights as the documentation of ccdproc says; the dark has no bias in it, the masters stay in memory."""
+def ccdproc_calibrate(
+    folder: str, bias: str, dark: str, flat: str, uncertain: str, precision: str, *files: str
+) -> Said:
+    """Calibrate lights as the documentation of ccdproc says; the dark has no bias in it, the masters stay in memory.
+
+    The numbers of a camera become float64 by themselves; with `precision` single they are made float32 before.
+    """
     import warnings
 
     import ccdproc
@@ -132,7 +137,8 @@ def ccdproc_calibrate(folder: str, bias: str, dark: str, flat: str, uncertain: s
     took_s: list[float] = []
     for file in map(Path, files):
         light = CCDData.read(file, unit="adu")
-        light.data = light.data.astype(np.float32)
+        if precision == "single":
+            light.data = light.data.astype(np.float32)
         if uncertain == "yes":
             light = ccdproc.create_deviation(light, gain=gain, readnoise=noise)
         light = ccdproc.subtract_bias(light, masters[0])

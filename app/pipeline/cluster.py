@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import pickle
-import pkgutil
 import secrets
 import threading
 from collections import deque
@@ -19,7 +17,7 @@ from typing import Any, TypeVar
 from app import __version__
 from app.frames.product_file import output_error
 from app.model.errors import Cancelled, ClusterError
-from app.pipeline import steps
+from app.pipeline import forks
 from app.pipeline.workers import AHEAD, ENVIRONMENT, Check, Task
 
 try:
@@ -37,7 +35,13 @@ _set: Any = dask.config.set
 _Client: Any = distributed.Client
 _LocalCluster: Any = distributed.LocalCluster
 _wait: Any = distributed.wait  # of the one client of this process
-_process_context: Any = distributed.utils.get_mp_context
+
+#: Of workers on this machine. Nobody looks at dask's own statistics of them, which take their time.
+_SETTINGS = {
+    "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+} | ({"distributed.worker.multiprocessing-method": forks.METHOD} if forks.can_fork() else {})
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -196,7 +200,7 @@ def _introduce(version: str, file: Path, word: str) -> str:
 def _connected(address: str, processes: int) -> Iterator[Any]:
     try:
         if address == "local":
-            with _set({"distributed.nanny.pre-spawn-environ": ENVIRONMENT, **_forks()}):
+            with _set(_SETTINGS):
                 cluster = _LocalCluster(
                     n_workers=processes,
                     threads_per_worker=1,
@@ -218,18 +222,6 @@ def _connected(address: str, processes: int) -> Iterator[Any]:
         if cluster is not None:
             stack.enter_context(closing(cluster))
         yield stack.enter_context(closing(client))
-
-
-def _forks() -> dict[str, str]:
-    """Have one process import what all workers need and fork them, where the system can; dask would import for each."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return {}
-    method = {"distributed.worker.multiprocessing-method": "forkserver"}
-    with _set(method):
-        context = _process_context()  # the first call sets imports of its own
-    modules = (module.name for module in pkgutil.iter_modules(steps.__path__))
-    context.set_forkserver_preload(["distributed", *(f"{steps.__name__}.{name}" for name in modules)])
-    return method
 
 
 def _examine(client: Any, address: str, folder: Path) -> None:

@@ -122,6 +122,10 @@ def open_workers(settings: Processing, folder: Path) -> Iterator[Workers]:
     if not settings.cluster:
         yield ThreadWorkers(settings.threads)
         return
+    from app.pipeline import forks
+
+    if settings.cluster == "local" and forks.can_fork():
+        forks.begin()
     from app.pipeline.cluster import open_cluster  # an extra, and slow to import
 
     with open_cluster(settings.cluster, width_of(settings.threads), folder) as workers:
