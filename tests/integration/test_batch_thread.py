@@ -21,6 +21,7 @@ from app.controllers.batches import BatchesController
 from app.model.batch import ProductKind, Status
 from app.model.work_order import OrderState, parse_work_order
 from app.pipeline.events import BatchEnded, Progress
+from app.pipeline.workers import ENVIRONMENT
 from app.services.processor import BatchProcess, Processor
 from app.store.batches import Batches
 from app.store.engine import open_database
@@ -240,3 +241,17 @@ def test_locked_database_is_a_sentence_and_a_retry(qtbot: Any, tmp_path: Path, n
     finally:
         holder.close()
         database.close()
+
+
+def test_a_batch_keeps_its_memory_and_lets_no_library_start_threads(tmp_path: Path) -> None:
+    said = "import json, os; print(json.dumps({'event': 'BatchEnded', 'status': 'done' if %s else 'failed'}))"
+    is_so = f"all(os.environ.get(name) == text for name, text in {ENVIRONMENT!r}.items())"
+    database = open_database(f"sqlite:///{tmp_path / 'cupola.sqlite'}")
+    batches = Batches(database)
+    batch = batches.open_batch(str(tmp_path / "raw"), tmp_path / "products")
+    try:
+        process = BatchProcess([sys.executable, "-c", said % is_so], batches)
+        assert process.run(batch, lambda event: None, lambda: False) is Status.DONE
+    finally:
+        database.close()
+    assert {"MALLOC_TRIM_THRESHOLD_", "OPENBLAS_NUM_THREADS"} <= ENVIRONMENT.keys()
