@@ -10,7 +10,6 @@ from enum import StrEnum
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from app.model.errors import FieldProblem, ObservatoryError, OrderRefused
 
@@ -175,6 +174,8 @@ def source_of_url(url: str) -> str:
     SourceRefused
         If a ``file://`` URL names another machine, or has a query or fragment.
     """
+    from urllib.request import url2pathname  # brings HTTP and TLS along: not before the first paint
+
     if not url.lower().startswith("file:"):
         return url
     try:

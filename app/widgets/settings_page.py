@@ -159,6 +159,7 @@ SUBJECTS = (
     ),
 )
 
+_BY_TITLE = {subject.title: subject for subject in SUBJECTS}
 _TRIALS = {"mail": "Write a mail to every admin", "database": "Open the database"}
 
 _NO_CAMERA = """No camera is described: what the headers say is taken.
@@ -298,7 +299,9 @@ class SettingsPage(QWidget):
         self._list.setFrameShape(QFrame.Shape.NoFrame)
         self._stack = QStackedWidget()
         self.connect_form = ConnectForm()
-        self.forms: dict[str, SubjectForm] = {}
+        self._forms: dict[str, SubjectForm] = {}
+        self._places: dict[str, QVBoxLayout] = {}  # where the forms go
+        self._settings: Settings | None = None
         self._cameras = QLabel(wordWrap=True, textInteractionFlags=Qt.TextInteractionFlag.TextSelectableByMouse)
         self._build()
         self._saver: SubjectForm | None = None
@@ -307,10 +310,7 @@ class SettingsPage(QWidget):
         self.connect_form.probe_requested.connect(self.probe_requested)
         self.connect_form.test_requested.connect(self.test_requested)
         self.connect_form.save_requested.connect(partial(self._save, None))
-        for form in self.forms.values():
-            form.save_requested.connect(partial(self._save, form))
-            form.test_requested.connect(self.test_requested)
-        self._list.currentRowChanged.connect(self._stack.setCurrentIndex)
+        self._list.currentRowChanged.connect(self._show)
         self._list.currentRowChanged.connect(lambda _row: self.view_changed.emit())
         self._list.setCurrentRow(0)
 
@@ -322,9 +322,29 @@ class SettingsPage(QWidget):
         self._copy.setVisible(path is not None)
         self._path_text = place
         self.connect_form.load(settings)
+        self._settings = settings
         for subject in SUBJECTS:
-            self.forms[subject.title].load(subject.values_in(settings))
+            if subject.title in self._forms:
+                self._forms[subject.title].load(subject.values_in(settings))
         self._cameras.setText(_cameras_text(settings))
+
+    def form(self, title: str) -> SubjectForm:
+        """The form of the subject of that title; made when it is first asked for: all of them are half of the window.
+
+        Raises
+        ------
+        KeyError
+            There is no such subject.
+        """
+        if title not in self._forms:
+            subject = _BY_TITLE[title]
+            form = self._forms[title] = SubjectForm(subject)
+            if self._settings is not None:
+                form.load(subject.values_in(self._settings))
+            form.save_requested.connect(partial(self._save, form))
+            form.test_requested.connect(self.test_requested)
+            self._places[title].addWidget(_panel(title, subject.what, form))
+        return self._forms[title]
 
     def add_found(self, lines: tuple[FoundDevice, ...]) -> None:
         """Show devices that answered, as they come."""
@@ -346,7 +366,7 @@ class SettingsPage(QWidget):
         ok : bool
             Whether it went well.
         """
-        by_test = {form.test_kind: form for form in self.forms.values() if form.test_kind}
+        by_test = {form.test_kind: form for form in self._forms.values() if form.test_kind}
         if key == "save" and self._saver is not None:
             self._saver.say(sentence, ok)
         elif key in by_test:
@@ -389,9 +409,10 @@ class SettingsPage(QWidget):
         column.addLayout(copy_row)
         self._add(_CONNECT, _panel(_CONNECT, "Four steps to real devices, over ASCOM Alpaca.", self.connect_form))
         for subject in SUBJECTS:
-            form = SubjectForm(subject)
-            self.forms[subject.title] = form
-            self._add(subject.title, _panel(subject.title, subject.what, form))
+            page = QWidget()
+            place = self._places[subject.title] = QVBoxLayout(page)
+            place.setContentsMargins(0, 0, 0, 0)
+            self._add(subject.title, page)
         what = "What headers do not say of a camera; written in the settings file, one [[cameras]] table each."
         self._add(_CAMERAS, _panel(_CAMERAS, what, self._cameras, stretch=True))
         row = QHBoxLayout(self)
@@ -404,6 +425,12 @@ class SettingsPage(QWidget):
         QListWidgetItem(title, self._list)
         self._list.item(self._list.count() - 1).setSizeHint(_row_size())
         self._stack.addWidget(page)
+
+    def _show(self, row: int) -> None:
+        title = self._list.item(row).text()
+        if title in self._places:
+            self.form(title)
+        self._stack.setCurrentIndex(row)
 
     def _save(self, saver: SubjectForm | None, tables: dict[str, Any]) -> None:
         """Pass a wish on, and remember where its answer belongs."""

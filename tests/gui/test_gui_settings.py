@@ -20,7 +20,7 @@ from app.model.settings import (
     Slaving,
     WeatherLimits,
 )
-from app.widgets.settings_page import SUBJECTS, SettingsPage
+from app.widgets.settings_page import SUBJECTS, SettingsPage, SubjectForm
 from app.widgets.table_form import TableForm, fields_of, label_and_unit
 
 FOUND = (
@@ -84,14 +84,14 @@ def test_every_setting_has_a_place():
 
 def test_every_number_that_guards_the_dome_or_judges_a_light_says_what_it_means(page):
     for title in ("Enclosure", "Contact: shutter", "Following", "Guard", "Weather limits", "Dome", "Quality"):
-        form = page.forms[title].form
+        form = page.form(title).form
         silent = [name for name in form._editors if not form.sentence(name)]
         assert not silent, f"{title}: {silent}"
 
 
 def test_question_that_may_stay_open_is_answered_in_its_form(page, qtbot):
     page.show_subject("Enclosure")
-    form = page.forms["Enclosure"]
+    form = page.form("Enclosure")
     choice = form.form.editor("can_hit_mount")
     assert choice.currentText() == "not answered"
     qtbot.keyClicks(choice, "yes")
@@ -108,7 +108,7 @@ def test_question_that_may_stay_open_is_answered_in_its_form(page, qtbot):
 
 def test_contact_is_saved_within_its_building_and_tried_out(page, qtbot):
     page.show_subject("Contact: mount")
-    form = page.forms["Contact: mount"]
+    form = page.form("Contact: mount")
     type_into(qtbot, form.form.editor("server"), "192.168.1.20:11111")
     type_into(qtbot, form.form.editor("contact"), "3")
     qtbot.mouseClick(form.save, Qt.MouseButton.LeftButton)
@@ -126,7 +126,7 @@ def test_password_is_never_shown():
 
 
 def test_edit_is_saved_as_one_table(page, qtbot):
-    form = page.forms["Site"]
+    form = page.form("Site")
     assert not form.save.isEnabled()
     page.show_subject("Site")
     type_into(qtbot, form.form.editor("latitude_deg"), "-31.5")
@@ -140,7 +140,7 @@ def test_edit_is_saved_as_one_table(page, qtbot):
 
 @pytest.mark.parametrize(("text", "says"), [("97", "less than or equal to 90"), ("north", "valid number")])
 def test_fault_stands_beside_its_field_and_stops_the_save(page, qtbot, text, says):
-    form = page.forms["Site"]
+    form = page.form("Site")
     page.show_subject("Site")
     editor = form.form.editor("latitude_deg")
     type_into(qtbot, editor, text)
@@ -155,7 +155,7 @@ def test_fault_stands_beside_its_field_and_stops_the_save(page, qtbot, text, say
 def test_list_and_emptied_field(page, qtbot):
     page.set_settings(Settings(mail=Mail(host="mail.example.org", admins=("a@x.org",))), None)
     page.show_subject("Mail")
-    form = page.forms["Mail"]
+    form = page.form("Mail")
     type_into(qtbot, form.form.editor("admins"), "a@x.org, b@x.org")
     type_into(qtbot, form.form.editor("host"), "")
     qtbot.mouseClick(form.save, Qt.MouseButton.LeftButton)
@@ -165,21 +165,21 @@ def test_list_and_emptied_field(page, qtbot):
 
 def test_bad_address_is_named(page, qtbot):
     page.show_subject("Mail")
-    form = page.forms["Mail"].form
+    form = page.form("Mail").form
     type_into(qtbot, form.editor("admins"), "nobody")
     assert "'nobody' is no mail address" in form.sentence("admins")
 
 
 def test_lines_above_all_tables_are_saved_without_a_table(page, qtbot):
     page.show_subject("Storage")
-    type_into(qtbot, page.forms["Storage"].form.editor("database"), "sqlite:////data/c.sqlite")
-    qtbot.mouseClick(page.forms["Storage"].save, Qt.MouseButton.LeftButton)
+    type_into(qtbot, page.form("Storage").form.editor("database"), "sqlite:////data/c.sqlite")
+    qtbot.mouseClick(page.form("Storage").save, Qt.MouseButton.LeftButton)
     assert page.saved == [{"repository": None, "database": "sqlite:////data/c.sqlite"}]
 
 
 def test_same_settings_again_keep_what_is_typed(page, qtbot):
     page.show_subject("Site")
-    editor = page.forms["Site"].form.editor("name")
+    editor = page.form("Site").form.editor("name")
     type_into(qtbot, editor, "La Silla")
     page.set_settings(Settings(site=Site(name="Calar Alto", latitude_deg=37.2)), None)
     assert editor.text() == "La Silla"
@@ -187,7 +187,7 @@ def test_same_settings_again_keep_what_is_typed(page, qtbot):
 
 def test_answer_of_a_save_stands_where_it_was_asked(page, qtbot):
     page.show_subject("Site")
-    form = page.forms["Site"]
+    form = page.form("Site")
     type_into(qtbot, form.form.editor("name"), "La Silla")
     qtbot.mouseClick(form.save, Qt.MouseButton.LeftButton)
     page.show_result("save", "Saved; takes effect at the next start", True)
@@ -199,10 +199,10 @@ def test_answer_of_a_save_stands_where_it_was_asked(page, qtbot):
 @pytest.mark.parametrize(("title", "kind"), [("Mail", "mail"), ("Storage", "database")])
 def test_outside_things_can_be_tested(page, qtbot, title, kind):
     page.show_subject(title)
-    qtbot.mouseClick(page.forms[title].test, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(page.form(title).test, Qt.MouseButton.LeftButton)
     assert page.tested == [(kind, "", 0)]
     page.show_result(kind, "It answers", True)
-    assert page.forms[title].said.text() == "It answers"
+    assert page.form(title).said.text() == "It answers"
 
 
 def test_discover_choose_test_save(page, qtbot):
@@ -336,3 +336,13 @@ def test_steps_stand_together_however_few_devices_were_found(page):
     page.add_found(FOUND)
     assert empty_px <= 4 * 28
     assert table.height() == empty_px + 28
+
+
+def test_form_that_is_first_seen_after_the_settings_shows_them(page, qtbot):
+    page.set_settings(Settings(site=Site(name="Paranal")), None)
+    assert len(page.findChildren(SubjectForm)) == 0  # half of the window's start
+    page.show_subject("Site")
+    (form,) = page.findChildren(SubjectForm)
+    assert form.isVisible()
+    assert form.form.editor("name").text() == "Paranal"
+    assert not form.save.isEnabled()

@@ -7,6 +7,7 @@ none the wiser: a timer in its thread, an event filter for the first paint, and 
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import os
 import signal
@@ -18,12 +19,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, QSocketNotifier, Qt, QTimer
-from PySide6.QtTest import QTest
+gc.disable()  # before the imports, as the command does
 
-from app import __main__ as program
-from app import gui
-from app.widgets.log_table import LogTable
+from PySide6.QtCore import QEvent, QObject, QSocketNotifier, Qt, QTimer  # noqa: E402
+from PySide6.QtTest import QTest  # noqa: E402
+
+from app import __main__ as program  # noqa: E402
+from app import gui  # noqa: E402
+from app.widgets.log_table import LogTable  # noqa: E402
 
 TICK_MS = 10
 #: With the name of a file as an argument every tick later than this is explained there.
