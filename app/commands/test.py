@@ -86,7 +86,8 @@ def isolated(environment: Mapping[str, str], home: Path) -> dict[str, str]:
     dict of str to str
         A new environment.
     """
-    foreign = ("CUPOLA_", "XDG_", "PYTEST_", "RUFF_", "MYPY")
+    uncompiled = "PYTHONDONTWRITEBYTECODE"  # each of the hundreds of programs that tests start would compile itself
+    foreign = ("CUPOLA_", "XDG_", "PYTEST_", "RUFF_", "MYPY", uncompiled)
     kept = {name: value for name, value in environment.items() if not name.startswith(foreign)}
     own = {"HOME": home, "USERPROFILE": home, "XDG_RUNTIME_DIR": home, "XDG_CACHE_HOME": CACHE}
     return {**kept, **{name: str(folder) for name, folder in own.items()}, "QT_QPA_PLATFORM": "offscreen"}
