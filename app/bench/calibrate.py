@@ -1,16 +1,17 @@
 """Calibration of a light by bias, dark and flat, against Siril and ccdproc; start-up is taken off all of them.
 
-Ours is the task of the Processor's step, from the raw file and the masters' files to the draft in its place: reading of
-all of them for every light, the arithmetic, the flags of the masters and of the light in a DQ plane, and the digest that
-the draft is known by. The SHA-256 and the forcing onto the disk are not in it: they come when the light is measured and
-gets its last cards. ccdproc has the same masters with the same flags, and keeps them in memory from light to light;
-neither it nor Siril has a digest, and Siril no flags. It is used as its documentation does, where the numbers of a camera
-become float64 by themselves; a row more has the light made float32 before.
+Ours is the task of the Processor's step, from the raw files and the masters' files to the drafts in their places: reading
+of all of them, band by band, the masters once for as many lights as a task has at most; the arithmetic, the flags of the
+masters and of the light in a DQ plane, and the digest that the draft is known by. The SHA-256 and the forcing onto the
+disk are not in it: they come when the light is measured and gets its last cards. ccdproc has the same masters with the
+same flags, and keeps them in memory from light to light; neither it nor Siril has a digest, and Siril no flags. It is
+used as its documentation does, where the numbers of a camera become float64 by themselves; a row more has the light made
+float32 before. All write where no file was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from app.bench.cost import Cost, child, middle, paired, ratio
 from app.bench.place import Place, write_even_frames
 from app.bench.table import Row
 
-_LIGHTS = 6
+#: The first loads the kernels; the others are two tasks of the Processor.
+_LIGHTS = 9
 #: Of the pixels, bad in each master.
 _BAD_PART = 5e-5
 
@@ -32,9 +34,14 @@ def measure(place: Place) -> Iterator[Row]:
     place.say(f"writing {_LIGHTS} lights and masters of {side} x {side}")
     lights = write_even_frames(place.sub("lights"), _LIGHTS, side)
     masters = _masters(place.sub("masters"), side)
+    out = place.sub("out")
 
     def light(name: str, *options: str) -> Callable[[], Cost]:
-        return lambda: child(name, place.folder, place.sub("out"), *masters, *options, *lights)
+        def run() -> Cost:
+            _remove(out.iterdir())
+            return child(name, place.folder, out, *masters, *options, *lights)
+
+        return run
 
     yield _against_siril(place, lights, masters, light("calibrate", "no"), side)
     rounds = 1 if place.is_quick else place.rounds
@@ -61,12 +68,21 @@ def _against_siril(place: Place, lights: list[Path], masters: list[Path], light:
         (few / file.name).hardlink_to(file)
     bias, dark, flat = (file.with_suffix("") for file in masters)
     command = f"preprocess raw_ -bias={bias} -dark={dark} -flat={flat}"
-    mine, less, more = paired(
-        place.rounds, light, lambda: siril.run(few, command), lambda: siril.run(lights[0].parent, command)
-    )
+
+    def theirs(folder: Path) -> Cost:
+        _remove(folder.glob("pp_*"))
+        return siril.run(folder, command)
+
+    mine, less, more = paired(place.rounds, light, lambda: theirs(few), lambda: theirs(lights[0].parent))
     theirs_s = (middle(more) - middle(less)) / (len(lights) - 2)
     ours_s = middle(mine, _each)
     return Row("calibrate", what, ours_s / theirs_s, limit=0.4, details=f"{ours_s:.3f} s / {theirs_s:.3f} s")
+
+
+def _remove(files: Iterable[Path]) -> None:
+    """What the round before wrote: to replace it is work that a night does not have."""
+    for file in tuple(files):
+        file.unlink()
 
 
 def _each(cost: Cost) -> float:

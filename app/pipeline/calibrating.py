@@ -1,10 +1,10 @@
-"""The task of one light: one pass over raw frame, masters and product, a band of rows at a time."""
+"""The task of some lights: one pass over raw frames, masters and products, a band of rows at a time."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from app.frames.headers import locate_plane
 from app.frames.product_file import PIXELS, NewProduct, Plane
 from app.frames.provenance import CardRow, add_cards
 from app.model.batch import Combination
-from app.model.errors import CalibrationError, FrameError
+from app.model.errors import CalibrationError, FrameError, ObservatoryError
 from app.model.flags import Dq
 from app.model.matching import DarkChoice
 from app.pipeline.cosmics import CosmicSearch, flag_cosmics
 from app.pipeline.kernels.calibrate import calibrate, decode, peak, subtract, uncertainty
 from app.pipeline.products import Made
+from app.pipeline.step import FATAL
 from app.pipeline.workers import Check
 
 #: A pile-up of this many pixels at the very highest value is saturation.
@@ -159,11 +160,20 @@ class Rows:
         What is read.
     height, columns : int
         Of the greatest band.
+    values : ndarray, float32, shape (height, columns), optional
+        The buffer, where several frames use it in turn.
     """
 
-    def __init__(self, stack: ExitStack, source: FrameSource, height: int, columns: int) -> None:
+    def __init__(
+        self,
+        stack: ExitStack,
+        source: FrameSource,
+        height: int,
+        columns: int,
+        values: NDArray[np.float32] | None = None,
+    ) -> None:
         self._reader = stack.enter_context(FrameReader(source))
-        self._values = np.empty((height, columns), np.float32)
+        self._values = np.empty((height, columns), np.float32) if values is None else values
         is_float = source.encoding.dtype == np.float32
         self._stored = self._values if is_float else np.empty((height, columns), source.encoding.dtype)
 
@@ -176,7 +186,7 @@ class Rows:
 
 
 class Words:
-    """Bands of a master or of its errors as the words of FITS, in a buffer that is used again.
+    """Bands of a master or of its errors as the words of FITS, in a buffer that is used again; see `Words.read`.
 
     Parameters
     ----------
@@ -204,12 +214,15 @@ class Words:
         if source is not None and source.encoding != _OF_MASTERS:
             raise FrameError(f"{source.path.name} holds no float32 numbers as masters do: make it again")
         self._reader = stack.enter_context(FrameReader(source)) if source else None
+        self._rows = 0, 0
 
     def read(self, first_row: int, last_row: int) -> NDArray[np.uint32]:
-        """Rows [first_row, last_row), shape (pixels,), valid until the next call."""
+        """Rows [first_row, last_row), shape (pixels,), valid until other ones are wanted: the same are not read anew."""
         values = self._values[: last_row - first_row]
-        if self._reader is not None:
+        if self._reader is not None and self._rows != (first_row, last_row):
+            self._rows = 0, 0
             self._reader.read_encoded(first_row, last_row, values)
+            self._rows = first_row, last_row
         return values.reshape(-1).view(np.uint32)
 
 
@@ -242,70 +255,141 @@ def band_height(columns: int) -> int:
     return max(1, BAND_PIXELS // max(columns, 1))
 
 
-def calibrate_light(job: LightJob, check: Check) -> Made:
-    """Subtract, divide, flag and write one light.
+def calibrate_lights(jobs: Sequence[LightJob], check: Check) -> tuple[Made | ObservatoryError, ...]:
+    """Subtract, divide, flag and write some lights, band by band: what they share of masters is read once.
 
-    Its planes are the pixels; DQ, which has the flags of the masters and those of its own; and on request UNCERT. A
-    BAD pixel keeps its value, for an eye that looks at one frame: who measures or stacks leaves flagged pixels out.
+    Planes of a light are the pixels; DQ, which has the flags of the masters and those of its own; and on request
+    UNCERT. A BAD pixel keeps its value, for an eye that looks at one frame: who measures or stacks leaves flagged
+    pixels out.
+
+    Returns
+    -------
+    tuple
+        Of each job what it made; or the error, `FrameError` where a file of it cannot be read or is not what it was.
 
     Raises
     ------
-    FrameError, OutputError
-        A file cannot be read or is not what it was; the product cannot be written.
+    OutputError
+        A product cannot be written; none is left behind.
     """
+    outcomes: dict[int, Made | ObservatoryError] = {}
+    with ExitStack() as stack:
+        shared = {shape: _Shared(stack, *shape) for shape in {_shape(job) for job in jobs}}
+        lights = {
+            number: stack.enter_context(closing(_calibrate(job, shared[_shape(job)], check)))
+            for number, job in enumerate(jobs)
+        }
+        while lights:
+            for number, light in tuple(lights.items()):
+                try:
+                    next(light)
+                    continue
+                except StopIteration as end:
+                    outcomes[number] = end.value
+                except FATAL:
+                    raise
+                except ObservatoryError as error:
+                    outcomes[number] = error
+                del lights[number]
+    return tuple(outcomes[number] for number in range(len(jobs)))
+
+
+def _shape(job: LightJob) -> tuple[int, int]:
+    return job.raw.rows, job.raw.columns
+
+
+def _calibrate(job: LightJob, shared: _Shared, check: Check) -> Generator[None, None, Made]:
+    """Make one light; stops after each band, so that the next light gets the same rows of the masters."""
     saturation_adu = job.saturation_adu
     if saturation_adu is None:
         saturation_adu = _pile_up(job.raw, check)
     header = job.header.copy()
     add_cards(header, _saturation_cards(job, saturation_adu))
     planes = (PIXELS, DQ, UNCERT) if job.noise else (PIXELS, DQ)
-    shape = job.raw.rows, job.raw.columns
+    shape = _shape(job)
     with ExitStack() as stack:
-        light = _Light(stack, job, np.inf if saturation_adu is None else saturation_adu)
+        light = _Light(stack, job, shared, np.inf if saturation_adu is None else saturation_adu)
         product = stack.enter_context(NewProduct(job.target, header, shape, planes, is_draft=True))
         with product.layout.opened() as part:
             for first, last in row_bands(0, *shape):
                 check()
                 for plane, values in enumerate(light.bands(first, last)):
                     part.write(plane, first, values)
+                yield
         qc = {}
         if job.cosmics is not None:
             qc["NCOSMIC"] = flag_cosmics(product.layout, planes.index(DQ), job.cosmics, check)
         return Made(product.finish(), qc)
 
 
+class _Shared:
+    """What lights of one size have in common: masters, opened once, and buffers, which they use in turn."""
+
+    def __init__(self, stack: ExitStack, rows: int, columns: int) -> None:
+        self._stack = stack
+        self.size = min(band_height(columns), rows), columns
+        self.counts = np.empty(self.size, np.float32)
+        self.values = np.empty(self.size, np.uint32).reshape(-1)
+        self.dq = np.empty(self.size, np.uint8).reshape(-1)
+        self._words: dict[tuple[FrameSource | None, float], Words] = {}
+        self._flags: dict[tuple[FrameSource, ...], _Flags] = {}
+
+    def words(self, source: FrameSource | None, value: float = 0.0) -> Words:
+        """Bands of a master."""
+        if (source, value) not in self._words:
+            self._words[source, value] = Words(self._stack, source, *self.size, value)
+        return self._words[source, value]
+
+    def flags(self, sources: tuple[FrameSource, ...]) -> _Flags:
+        """Bands of the flags of some masters."""
+        if sources not in self._flags:
+            self._flags[sources] = _Flags(self._stack, sources, *self.size)
+        return self._flags[sources]
+
+
+class _Flags:
+    """Bands of the flags of several masters put together."""
+
+    def __init__(self, stack: ExitStack, sources: tuple[FrameSource, ...], height: int, columns: int) -> None:
+        self._readers = [stack.enter_context(FrameReader(source)) for source in sources]
+        self._values = np.zeros((height, columns), np.uint8)
+        self._rows = 0, 0
+
+    def read(self, first_row: int, last_row: int) -> NDArray[np.uint8]:
+        """As `Words.read`."""
+        values = self._values[: last_row - first_row]
+        if self._rows != (first_row, last_row):
+            self._rows = 0, 0
+            values[...] = 0
+            for reader in self._readers:
+                values |= reader.read(first_row, last_row)
+            self._rows = first_row, last_row
+        return values.reshape(-1)
+
+
 class _Light:
     """Bands of the planes of one light."""
 
-    def __init__(self, stack: ExitStack, job: LightJob, saturation_adu: float) -> None:
-        self._job = job
-        self._columns = job.raw.columns
-        height = min(band_height(self._columns), job.raw.rows)
-        size = height, self._columns
-        self._raw = Rows(stack, job.raw, *size)
-        self._subtracted = Subtracted(stack, job.subtraction, *size)
-        self._scale = job.subtraction.kernel_scale
-        self._flat = Words(stack, job.flat.pixels if job.flat else None, *size, value=1.0)
-        masters = (*job.subtraction.terms, job.flat)
-        self._flags = [
-            stack.enter_context(FrameReader(master.dq)) for master in masters if master is not None and master.dq
+    def __init__(self, stack: ExitStack, job: LightJob, shared: _Shared, saturation_adu: float) -> None:
+        self._job, self._shared = job, shared
+        self._raw = Rows(stack, job.raw, *shared.size, shared.counts)
+        bias, dark = job.subtraction.terms
+        used = (bias, dark, job.flat)
+        self._masters = [
+            shared.words(one.pixels if one else None, value) for one, value in zip(used, (0.0, 0.0, 1.0), strict=True)
         ]
-        self._errors = [Words(stack, one.error if one else None, *size) for one in masters] if job.noise else []
+        self._errors = [shared.words(one.error if one else None) for one in used] if job.noise else []
+        self._flags = shared.flags(tuple(one.dq for one in used if one and one.dq))
+        self._scale = job.subtraction.kernel_scale
         self._saturation_adu = np.float32(saturation_adu)
-        self._values = np.empty(height * self._columns, np.uint32)
-        self._dq = np.empty(height * self._columns, np.uint8)
 
     def bands(self, first: int, last: int) -> Iterator[NDArray[Any]]:
         """Rows [first, last) of every plane as FITS has them; each is valid until the next."""
-        pixels = (last - first) * self._columns
-        values, dq = self._values[:pixels], self._dq[:pixels]
-        raw, flat = self._raw.read(first, last), self._flat.read(first, last)
-        self._subtracted.load(first, last)
-        dq[...] = 0
-        for reader in self._flags:
-            dq |= reader.read(first, last).reshape(-1)
+        raw, scale = self._raw.read(first, last), self._scale
+        values, dq = self._shared.values[: raw.size], self._shared.dq[: raw.size]
+        bias, dark, flat = (words.read(first, last) for words in self._masters)
+        dq[...] = self._flags.read(first, last)
         floor = np.float32(self._job.flat_floor)
-        bias, dark, scale = self._subtracted.bias, self._subtracted.dark, self._scale
         calibrate(raw, bias, dark, scale, flat, floor, self._saturation_adu, values, dq)
         self._mark_dead(first, last, dq)
         yield values.view(">f4")

@@ -26,13 +26,15 @@ from app.model.wording import frames_text
 from app.pipeline.events import Progress
 from app.pipeline.progress import bytes_of
 from app.pipeline.step import FATAL, Context, Findings, Step
-from app.pipeline.workers import Check, Task
+from app.pipeline.workers import Task
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 J = TypeVar("J")
 
+#: Products that one task makes at most: more share more of what they are made of, and are all lost with the task.
+TOGETHER = 4
 #: Changes when the arithmetic does, so that older products are made anew.
 ARITHMETIC = 3
 
@@ -84,18 +86,15 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Making(Generic[J]):
-    """A product and the task that makes it.
+    """A product and how it is made.
 
     Attributes
     ----------
-    task : callable
-        Pure: writes the product of a job and says what it wrote.
     job : callable
         The job for the path that the product shall have.
     """
 
     plan: Plan
-    task: Task[J, Made]
     job: Callable[[Path], J]
 
 
@@ -134,10 +133,11 @@ def make_each(
     context: Context,
     findings: Findings,
     items: Sequence[T],
-    prepare: Callable[[T], Making[Any]],
+    prepare: Callable[[T], Making[J]],
+    task: Task[Sequence[J], Sequence[Made | ObservatoryError]],
     label: Callable[[T], str],
 ) -> None:
-    """Make one product of each item, as many at a time as there are workers; report, and go on after one that failed.
+    """Make one product of each item, some with each worker at a time; report, and go on after one that failed.
 
     Parameters
     ----------
@@ -148,7 +148,9 @@ def make_each(
     items : sequence
         What the products are made of.
     prepare : callable
-        The product of an item and its task; it and the database are met in this thread alone.
+        The product of an item; it and the database are met in this thread alone.
+    task : callable
+        Pure: writes the products of some jobs, at most `TOGETHER`, and says of each what it wrote or why it could not.
     label : callable
         Names an item.
 
@@ -157,7 +159,7 @@ def make_each(
     OutputError, StoreError, ClusterError
         At once: what cannot be written, recorded or computed for one cannot be for the next.
     """
-    begun: deque[tuple[T, Plan, Path]] = deque()
+    begun: deque[list[tuple[T, Plan, Path, J]]] = deque()
     done = 0
 
     def finish(item: T) -> None:
@@ -165,48 +167,54 @@ def make_each(
         done += 1
         context.report(Progress(step.name, done, len(items), label(item)))
 
-    def jobs() -> Iterator[tuple[Task[Any, Made], Any]]:
-        for item in items:
-            context.cancel.check()
-            try:
-                making = prepare(item)
-                known = _valid(context, making.plan)
-                path = _path(context, making.plan)
-                job = making.job(_file(context, path)) if known is None else None
-            except FATAL:
-                raise
-            except ObservatoryError as error:
-                findings.give_up(label(item), error)
-                finish(item)
-                continue
-            if known is not None:
-                context.kept.add(known.key)
-                context.progress.add(bytes_of(making.plan.exposures), is_work=False)
-                finish(item)
-                continue
-            begun.append((item, making.plan, path))
-            yield making.task, job
+    def order(item: T) -> tuple[Plan, Path, J] | None:
+        making = prepare(item)
+        known = _valid(context, making.plan)
+        if known is None:
+            path = _path(context, making.plan)
+            return making.plan, path, making.job(_file(context, path))
+        context.kept.add(known.key)
+        context.progress.add(bytes_of(making.plan.exposures), is_work=False)
+        return None
 
-    with closing(context.workers.each(_run, jobs(), context.cancel.check)) as futures:
+    def jobs() -> Iterator[tuple[J, ...]]:
+        for part in parts_of(items, context.workers.width):
+            orders = []
+            for item in part:
+                context.cancel.check()
+                wanted = None
+                try:
+                    wanted = order(item)
+                except FATAL:
+                    raise
+                except ObservatoryError as error:
+                    findings.give_up(label(item), error)
+                if wanted is None:
+                    finish(item)
+                else:
+                    orders.append((item, *wanted))
+            if orders:
+                begun.append(orders)
+                yield tuple(job for _, _, _, job in orders)
+
+    with closing(context.workers.each(task, jobs(), context.cancel.check)) as futures:
         for future in futures:
-            item, plan, path = begun.popleft()
-            try:
-                made = future.result()
-            except FATAL:
-                raise
-            except ObservatoryError as error:
-                findings.give_up(label(item), error)
-            else:
-                for note in made.notes:
-                    findings.warn(label(item), note)
-                context.kept.add(_recorded(context, plan, path, made).key)
-            context.progress.add(bytes_of(plan.exposures))
-            finish(item)
+            for (item, plan, path, _), made in zip(begun.popleft(), future.result(), strict=True):
+                if isinstance(made, ObservatoryError):
+                    findings.give_up(label(item), made)
+                else:
+                    for note in made.notes:
+                        findings.warn(label(item), note)
+                    context.kept.add(_recorded(context, plan, path, made).key)
+                context.progress.add(bytes_of(plan.exposures))
+                finish(item)
 
 
-def _run(order: tuple[Task[Any, Made], Any], check: Check) -> Made:
-    task, job = order
-    return task(job, check)
+def parts_of(items: Sequence[T], workers: int) -> Iterator[Sequence[T]]:
+    """Cut items into parts of `TOGETHER` at most, as even as can be, as many for each worker."""
+    number = min(len(items), workers * -(-len(items) // (workers * TOGETHER)))
+    for part in range(number):
+        yield items[len(items) * part // number : len(items) * (part + 1) // number]
 
 
 def _valid(context: Context, plan: Plan) -> Combination | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +13,16 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from app.frames.fits_io import examine
+from app.frames.fits_io import FrameReader, examine
 from app.frames.product_file import PIXELS, NewProduct
 from app.frames.readout import Amplifier, Readout, Section
 from app.model.batch import Combination, ProductKind
-from app.model.errors import CalibrationError, Cancelled, FrameError
+from app.model.errors import CalibrationError, Cancelled, FrameError, OutputError
 from app.model.flags import Dq
 from app.model.frame import FrameFacts
 from app.pipeline import calibrating
-from app.pipeline.calibrating import DQ, UNCERT, LightJob, Noise, Subtraction, calibrate_light, master_of
+from app.pipeline.calibrating import DQ, UNCERT, LightJob, Noise, Subtraction, calibrate_lights, master_of
+from app.pipeline.products import TOGETHER, Made, parts_of
 
 SHAPE = (40, 31)
 GAIN, READ_NOISE_E = 2.0, 6.0
@@ -31,6 +35,13 @@ def rng() -> np.random.Generator:
 
 def go_on() -> None:
     """Never stops."""
+
+
+def calibrate_light(job: LightJob, check=go_on) -> Made:
+    (made,) = calibrate_lights((job,), check)
+    if isinstance(made, Exception):
+        raise made
+    return made
 
 
 def combination(file: Path) -> Combination:
@@ -179,3 +190,112 @@ def test_master_that_vanishes_before_the_task_runs_gives_the_light_up(job: Light
     with pytest.raises(FrameError, match=r"flat\.fits"):
         calibrate_light(job, go_on)
     assert not [path for path in job.target.parent.iterdir() if "product" in path.name]
+
+
+@pytest.fixture
+def jobs(job: LightJob, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> list[LightJob]:
+    """Three lights of one dark, the last two of one flat, in bands of three rows."""
+    monkeypatch.setattr(calibrating, "BAND_PIXELS", 3 * SHAPE[1])
+    folder = job.target.parent
+    other = master(
+        folder / "flat2.fits", rng.normal(1.0, 0.05, SHAPE).astype(np.float32), np.uint8(0), np.float32(0.02)
+    )
+    found = [replace(job, target=folder / "product0.fits", noise=Noise(GAIN, READ_NOISE_E))]
+    for number in (1, 2):
+        fits.writeto(folder / f"raw{number}.fits", rng.integers(900, 1100, SHAPE).astype(np.uint16))
+        raw, target = examine(folder / f"raw{number}.fits"), folder / f"product{number}.fits"
+        found.append(replace(job, raw=raw, target=target, flat=other, saturation_adu=None))
+    return found
+
+
+def test_lights_that_are_made_together_are_what_they_are_alone(jobs: list[LightJob]) -> None:
+    together = calibrate_lights(jobs, go_on)
+    planes = [job.target.read_bytes() for job in jobs]
+    assert together == tuple(calibrate_light(job) for job in jobs)
+    assert planes == [job.target.read_bytes() for job in jobs]
+
+
+def test_lights_of_several_sizes_are_made_together(jobs: list[LightJob]) -> None:
+    path = jobs[0].raw.path.with_name("small.fits")
+    fits.writeto(path, np.full((10, 12), 7, np.uint16))
+    target = path.with_name("product3.fits")
+    small = replace(jobs[0], raw=examine(path), target=target, subtraction=Subtraction(), flat=None, noise=None)
+    assert all(isinstance(made, Made) for made in calibrate_lights([*jobs, small], go_on))
+    assert (fits.getdata(target) == 7).all()
+
+
+def test_master_is_read_once_for_all_lights(jobs: list[LightJob], monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: Counter[str] = Counter()
+    read = FrameReader.read_encoded
+
+    def count(reader: FrameReader, first: int, last: int, out) -> None:
+        rows[reader.path.name] += last - first
+        read(reader, first, last, out)
+
+    monkeypatch.setattr(FrameReader, "read_encoded", count)
+    calibrate_lights([replace(job, noise=None, saturation_adu=60000.0) for job in jobs], go_on)
+    assert rows == dict.fromkeys(
+        ("raw.fits", "raw1.fits", "raw2.fits", "dark.fits", "flat.fits", "flat2.fits"), SHAPE[0]
+    )
+
+
+def test_light_that_is_cut_short_while_it_is_read_costs_no_other(jobs: list[LightJob]) -> None:
+    alone = [calibrate_light(job) for job in jobs]
+    jobs[1].target.unlink()
+    calls = iter(range(10**6))
+
+    def cut() -> None:
+        if next(calls) == 50:  # each has bands by now
+            assert len(list(jobs[0].target.parent.glob(".product*.part"))) == 3
+            os.truncate(jobs[1].raw.path, 4000)
+
+    first, failed, last = calibrate_lights(jobs, cut)
+    assert [first, last] == [alone[0], alone[2]]
+    assert isinstance(failed, FrameError)
+    assert "raw1.fits was cut short" in str(failed)
+    assert not list(jobs[1].target.parent.glob("*product1*"))
+
+
+def test_master_that_vanishes_costs_the_lights_that_need_it(jobs: list[LightJob]) -> None:
+    jobs[1].target.with_name("flat2.fits").unlink()
+    first, *others = calibrate_lights(jobs, go_on)
+    assert isinstance(first, Made)
+    assert all(isinstance(one, FrameError) and "flat2.fits" in str(one) for one in others)
+    assert [path.name for path in jobs[0].target.parent.glob("*product*")] == ["product0.fits"]
+
+
+def test_stop_between_bands_leaves_none_of_several_behind(jobs: list[LightJob]) -> None:
+    calls = iter(range(10**6))
+
+    def stop() -> None:
+        if next(calls) == 50:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        calibrate_lights(jobs, stop)
+    assert not list(jobs[0].target.parent.glob("*product*"))
+
+
+def test_disk_that_is_full_leaves_none_of_several_behind(jobs: list[LightJob], monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = iter(range(10**6))
+
+    def refuse(*_: object) -> None:
+        if next(calls) == 2:  # the third product
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with pytest.raises(OutputError, match=r"product2\.fits cannot be written: the disk or its quota is full"):
+        calibrate_lights(jobs, go_on)
+    assert not list(jobs[0].target.parent.glob("*product*"))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_parts_are_even_and_keep_every_worker_busy(workers: int) -> None:
+    for number in range(40):
+        items = list(range(number))
+        parts = list(parts_of(items, workers))
+        sizes = [len(part) for part in parts]
+        assert [item for part in parts for item in part] == items
+        assert max(sizes, default=0) <= TOGETHER
+        assert max(sizes, default=0) - min(sizes, default=0) <= 1
+        assert len(parts) == number or len(parts) % workers == 0

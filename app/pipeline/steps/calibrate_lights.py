@@ -18,7 +18,7 @@ from app.frames.readout import Readout
 from app.model.batch import Combination, Exposure, ProductKind
 from app.model.frame import FrameFacts, FrameKind
 from app.model.matching import Grade, MasterChoice, temperature_grade
-from app.pipeline.calibrating import LightJob, Noise, Subtraction, calibrate_light, master_of
+from app.pipeline.calibrating import LightJob, Noise, Subtraction, calibrate_lights, master_of
 from app.pipeline.cosmics import CosmicSearch
 from app.pipeline.kernels.cosmic import PixelNoise
 from app.pipeline.library import find_masters, masters_for
@@ -49,7 +49,7 @@ class CalibrateLights(Step):
             return _making(context, light, choice, noise, names)
 
         lights = context.store.exposures(context.batch.key, FrameKind.LIGHT)
-        make_each(self, context, findings, lights, prepare, lambda light: light.file)
+        make_each(self, context, findings, lights, prepare, calibrate_lights, lambda light: light.file)
         findings.warn_of(warnings)
 
 
@@ -152,7 +152,7 @@ def _making(
             cosmics,
         )
 
-    return Making(plan, calibrate_light, job)
+    return Making(plan, job)
 
 
 def _header(
