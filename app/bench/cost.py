@@ -175,10 +175,14 @@ def _shared_out_kb(pid: int) -> int:
 
 
 def environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
-    """Of a child: a home of its own, the kernels and the table of the sky that there are, no settings of the user."""
+    """Of a child: a home of its own, the kernels and the table of the sky that there are, no settings of the user.
+
+    Python keeps what it compiled, as it does for users.
+    """
     from app.paths import kernel_folder
 
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("CUPOLA_", "XDG_"))}
+    foreign = ("CUPOLA_", "XDG_", "PYTHONDONTWRITEBYTECODE")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     kernels, package = kernel_folder(), Path(__file__).parents[2]
     own |= {"HOME": str(home), "XDG_CACHE_HOME": str(kernels.parents[1]), "PYTHONPATH": str(package)}
     return own | {"NUMBA_CACHE_DIR": str(kernels)} | dict(more)
