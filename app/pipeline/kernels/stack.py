@@ -501,7 +501,7 @@ def _combine(
         else:
             for x in range(size):
                 band[x] = np.float64(lower[x]) + zero_adu + sums[x] / np.float64(last - first)
-        if missing == 0 and not needs_all and is_quiet[:size].all():
+        if missing == 0 and not needs_all and _are_all(is_quiet[:size]):
             rejected += size * (number - last + first)
             continue
         for x in range(size):
@@ -540,6 +540,15 @@ def _combine(
                     if len(error) > 0:
                         error[at] *= factor * math.sqrt(stay[x])
     return rejected
+
+
+@compiled
+def _are_all(flags: Any) -> bool:
+    """As ``flags.all()``, for which numba would import scipy.linalg into every process that loads the kernel."""
+    for flag in flags:  # noqa: SIM110 - kernels have no generators
+        if not flag:
+            return False
+    return True
 
 
 @compiled
