@@ -113,11 +113,11 @@ def stack_rows(job: StackJob, check: Check) -> Level:
             job.layout.write(0, first, out)
             if error is not None and job.error_plane is not None:
                 job.layout.write(job.error_plane, first, error)
-            for row, values in enumerate(out, first):
-                total = float(values.sum(dtype=np.float64))
+            totals = out.sum(axis=1, dtype=np.float64).tolist()
+            for row, (values, total) in enumerate(zip(out, totals, strict=True), first):
                 if not math.isfinite(total):
                     values = values[np.isfinite(values)]  # noqa: PLW2901 - the row without what is no number
-                    total = float(values.sum(dtype=np.float64))
+                    total = float(values.sum(dtype=np.float64))  # noqa: PLW2901
                 sums.append(total)
                 pixels += values.size
                 if row % _NOISE_ROWS == 0 and values.size > 1:
@@ -126,7 +126,12 @@ def stack_rows(job: StackJob, check: Check) -> Level:
 
 
 def _noise(values: NDArray[np.float32]) -> float:
-    return _SIGMA_OVER_DIFFERENCE * float(np.median(np.abs(np.diff(values))))
+    differences = np.abs(np.diff(values))
+    middle = differences.size // 2
+    differences.partition(middle)  # half of what numpy.median does, which takes several times as long
+    upper = differences[middle]
+    lower = upper if differences.size % 2 else differences[:middle].max()
+    return _SIGMA_OVER_DIFFERENCE * float((lower + upper) / 2)
 
 
 def _encoding(frames: Sequence[FrameSource]) -> Encoding:
