@@ -165,6 +165,7 @@ def register(folder: str, *files: str) -> Said:
     with importing():
         from functools import partial
 
+        import numpy as np
         from astropy.io.fits import Header
 
         from app.frames.fits_io import FrameReader, examine
@@ -188,13 +189,14 @@ def register(folder: str, *files: str) -> Said:
         path, matrix = job
         with FrameReader(examine(path)) as light:
             shape = light.rows, light.columns
-            with NewProduct(Path(folder) / f"ours_{path.name}", Header(), shape) as product:
+            with NewProduct(Path(folder) / f"ours_{path.name}", Header(), shape, is_draft=True) as product:
                 for first in range(0, shape[0], 128):
                     last = min(first + 128, shape[0])
                     product.layout.write(0, first, warp_rows(light.read, shape, matrix, first, last, shape[1]))
                 product.finish()
 
-    jobs = [(path, alignment.matrix) for path, alignment in zip(paths[1:], found, strict=True)]
+    matrices = [np.eye(2, 3), *(alignment.matrix for alignment in found)]
+    jobs = list(zip(paths, matrices, strict=True))  # the first, too: Siril writes all of them
     with closing(ThreadWorkers().each(partial(warp), jobs, go_on)) as futures:
         for future in futures:
             future.result()

@@ -36,7 +36,7 @@ J = TypeVar("J")
 #: Products that one task makes at most: more share more of what they are made of, and are all lost with the task.
 TOGETHER = 4
 #: Changes when the arithmetic does, so that older products are made anew.
-ARITHMETIC = 3
+ARITHMETIC = 4
 
 
 @dataclass(frozen=True, slots=True)

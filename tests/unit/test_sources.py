@@ -6,11 +6,13 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from astropy.io import fits
+from scipy import ndimage
 
 from app.frames.product_file import PIXELS, NewProduct, Plane
 from app.model.errors import CalibrationError, Cancelled
 from app.model.flags import Dq
 from app.pipeline import sources
+from app.pipeline.kernels import stars as kernels
 from app.pipeline.sharp import SHARP_REACH_PX, mend, sharp_pixels
 from app.pipeline.sources import Sources, detect, detect_file, star_scale
 from app.sim.sky import add_star
@@ -50,6 +52,49 @@ def test_single_pixels_are_sharp_whatever_their_sign_and_short_trails_too():
     expected[50, 60] = expected[80, 90] = expected[0, 0] = True
     expected[120, 100:103] = True
     assert (sharp_pixels(image, NOISE) == expected).all()
+
+
+def test_a_pixel_of_the_first_or_last_row_is_sharp_as_within():
+    image = field([])
+    image[0, 8:230:20] += 100.0
+    image[-1, 8:230:20] -= 100.0
+    expected = np.abs(image - SKY) > 50.0
+    assert expected.sum() == 24
+    assert (sharp_pixels(image, NOISE) == expected).all()
+
+
+@pytest.mark.parametrize("length", [3, 5, 7, 9, 13, 31])
+def test_smoothing_is_a_convolution_also_where_it_reaches_beyond_the_frame(length):
+    values = np.random.default_rng(4).normal(0.0, 1.0, (12, 37)).astype(np.float32)
+    weights = np.hanning(length + 2)[1:-1].astype(np.float32)
+    expected = values.astype(float)
+    for axis in range(2):
+        expected = ndimage.convolve1d(expected, weights.astype(float), axis, mode="constant")
+    smoothed = np.empty_like(values)
+    kernels.smooth(values, weights, smoothed)
+    assert np.allclose(smoothed, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("binning", [1, 2, 4])
+def test_a_binned_pixel_is_the_mean_of_the_good_ones_over_the_background(binning):
+    rng = np.random.default_rng(5)
+    values = rng.normal(SKY, NOISE, (64, 96)).astype(np.float32)
+    is_sharp = rng.random(values.shape) < 0.3
+    values[rng.random(values.shape) < 0.3] = np.nan
+    mesh = rng.normal(SKY, 30.0, (4, 6))
+    binned = np.empty((64 // binning, 96 // binning), np.float32)
+    good = kernels.bin_rows(values, is_sharp, 0, mesh, 16, 0, binned)
+    is_good = np.isfinite(values) & ~is_sharp
+    at = [(np.arange(side // binning) * binning + binning / 2) / 16 - 0.5 for side in values.shape]
+    level = ndimage.map_coordinates(mesh, np.meshgrid(*at, indexing="ij"), order=1, mode="nearest")
+    total, count = (
+        one.reshape(64 // binning, binning, 96 // binning, binning).sum(axis=(1, 3))
+        for one in (np.where(is_good, values, 0.0).astype(float), is_good)
+    )
+    assert good == is_good.sum()
+    assert np.array_equal(np.isfinite(binned), count > 0)
+    some = count > 0
+    assert np.allclose(binned[some], total[some] / count[some] - level[some], rtol=0.0, atol=1e-4)
 
 
 @pytest.mark.parametrize("fwhm", [1.5, 1.7, 2.0, 3.0])

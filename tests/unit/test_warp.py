@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from app.pipeline.kernels import resample as kernel
 from app.pipeline.warp import warp_rows
 
 Array = np.ndarray[Any, Any]
@@ -49,7 +50,7 @@ def filled(counts: Array) -> Array:
     return np.nan_to_num(counts)
 
 
-def reference(counts: Array, matrix: Array) -> Array:
+def reference(counts: Array, matrix: Array, steps: int = kernel.KERNEL_STEPS) -> Array:
     """Lanczos of order 3 over the whole frame in float64, holes filled; NaN where they have over a quarter of it."""
     framed = np.pad(np.where(np.isfinite(counts), counts, np.nan), 8, constant_values=np.nan)
     masked, framed = ~np.isfinite(framed), filled(framed)
@@ -62,7 +63,7 @@ def reference(counts: Array, matrix: Array) -> Array:
     offsets = np.arange(-2, 4)
 
     def weights(fraction: Array) -> Array:
-        distance = (np.rint(fraction * 4096) / 4096)[..., None] - offsets
+        distance = (np.rint(fraction * steps) / steps)[..., None] - offsets
         found = np.sinc(distance) * np.sinc(distance / 3.0) * (np.abs(distance) < 3.0)
         return found / found.sum(axis=-1, keepdims=True)
 
@@ -91,6 +92,15 @@ def test_values_and_holes_are_those_of_numpy(matrix: Array) -> None:
     assert np.allclose(found[both], expected[both], rtol=1e-5, atol=1e-3)
 
 
+def test_steps_of_the_weights_are_not_seen_in_a_sharp_star() -> None:
+    y, x = np.mgrid[0:ROWS, 0:COLUMNS]
+    star = np.exp(-((x - 64.3) ** 2 + (y - 45.6) ** 2) / (2 * 1.0**2)).astype(np.float32)  # 2.4 pixels wide
+    for shift in ((0.4, -0.7), (0.4999, 3.2501)):
+        exact, found = reference(star, turned(0.01, shift), 2**20), warp(star, turned(0.01, shift))
+        assert np.nanmax(np.abs(found - exact)) < 1e-3 * star.max()
+        assert abs(np.nansum(found) / np.nansum(exact) - 1.0) < 1e-4
+
+
 @pytest.mark.parametrize("matrix", MATRICES, ids=["shift", "near identity", "turned", "flipped"])
 def test_rows_are_bit_identical_however_they_are_cut(matrix: Array) -> None:
     counts = image()
@@ -109,3 +119,25 @@ def test_whole_pixels_are_copied_and_factor_and_buffer_used() -> None:
 def test_a_place_far_away_is_not_a_number() -> None:
     for shift in ((1e9, 0.0), (-1e9, 1e9), (0.0, 2.0 * ROWS)):
         assert np.isnan(warp(image(), turned(0.0, shift))).all()
+
+
+@pytest.mark.parametrize("steps", [(0, 0), (1, 0), (0, -8), (40, 9), (-40, 9), (300, 70)])
+def test_neighbours_at_the_same_fraction_are_taken_together_and_nothing_changes(steps: tuple[int, int]) -> None:
+    x_step, y_step = np.array(steps) / (
+        kernel.KERNEL_STEPS * 1024
+    )  # of the table, in 1024 columns; sums of such numbers are exact
+    inverse = np.array([[1.0 + x_step, -y_step, -1.875 - 2.0**-14], [y_step, 1.0, 2.625]])
+    shape = kernel.framed_shape(ROWS, COLUMNS)
+    framed = tuple(np.empty(shape, dtype) for dtype in (np.float32, np.uint8, np.uint8))
+    kernel.frame_rows(image(), *framed)
+
+    def resampled(first_column: int, columns: int) -> Array:
+        out = np.empty((ROWS, columns), np.float32)
+        begin = inverse + np.outer(inverse[:, 0] * first_column, [0.0, 0.0, 1.0])
+        kernel.resample(*framed, -kernel.EDGE_PX, kernel.kernel_table(), begin, 0, np.float32(1.1), out)
+        return out
+
+    whole = resampled(0, COLUMNS)
+    one_by_one = np.hstack([resampled(column, 1) for column in range(COLUMNS)])
+    assert 0.7 < np.isfinite(whole).mean() < 1.0
+    assert np.array_equal(whole.view(np.uint32), one_by_one.view(np.uint32))

@@ -18,13 +18,16 @@ TAPS = 6
 FILL_PX = 4
 EDGE_PX = TAPS // 2
 HALO_PX = EDGE_PX + FILL_PX
-KERNEL_STEPS = 4096
+#: Of a pixel: a place is off by 1/1024 at most; OpenCV's warps have 32. More would break up runs of like neighbours.
+KERNEL_STEPS = 512
 MASKED_WEIGHT = 0.25
 
 #: Values that are computed at once: six taps, and two of weight 0.
 LANES = 8
 _BLOCK = 512
 _SCAN = 64
+#: Neighbours are looked at together where the fraction of their places stays within a step for so many or more.
+_LEAST_RUN = 12
 
 _UNFILLED = np.float32(np.nan)
 
@@ -80,14 +83,8 @@ def frame_rows(
         framed[:EDGE_PX] = framed[end:] = _UNFILLED
         masked[:EDGE_PX] = masked[end:] = 1
         for part in range(masked_in.shape[1]):
-            here = np.int32(0)
-            for column in range(part * _SCAN, min(part * _SCAN + _SCAN, rows.shape[1])):
-                value = line[column]
-                is_bad = not abs(value) < np.inf
-                framed[column + EDGE_PX] = _UNFILLED if is_bad else value
-                masked[column + EDGE_PX] = is_bad
-                here += np.int32(is_bad)
-            masked_in[row, part] = here
+            begin, stop = part * _SCAN, min(part * _SCAN + _SCAN, rows.shape[1])
+            masked_in[row, part] = _copy_part(line[begin:stop], framed[EDGE_PX + begin :], masked[EDGE_PX + begin :])
     holes = np.empty((counts.size - rows.size + masked_in.sum(), 2), np.int32)
     found = 0
     for row in range(rows.shape[0]):
@@ -98,6 +95,19 @@ def frame_rows(
                 found = _note_holes(is_masked, is_near, holes, found, row, first, min(first + _SCAN, end))
         found = _note_holes(is_masked, is_near, holes, found, row, end, counts.shape[1])
     _fill(counts, holes)
+
+
+@compiled
+def _copy_part(line: NDArray[np.float32], framed: NDArray[np.float32], masked: NDArray[np.uint8]) -> int:
+    """Copy pixels, note which are masked, and count them."""
+    here = np.int32(0)
+    for column in range(len(line)):
+        value = line[column]
+        is_bad = not abs(value) < np.inf
+        framed[column] = _UNFILLED if is_bad else value
+        masked[column] = is_bad
+        here += np.int32(is_bad)
+    return int(here)
 
 
 @compiled
@@ -150,7 +160,37 @@ def _fill(counts: NDArray[np.float32], holes: NDArray[np.int32]) -> None:
         counts[holes[hole, 0], holes[hole, 1]] = 0.0
 
 
-def _eight_lanes(
+_VECTOR = ir.VectorType(ir.FloatType(), LANES)
+
+
+def _lanes(builder: Any, vectors: tuple[Any, Any], chosen: list[int]) -> Any:
+    """Some of the values of two vectors."""
+    return builder.shuffle_vector(*vectors, ir.Constant(ir.VectorType(ir.IntType(32), len(chosen)), chosen))
+
+
+def _loaded(builder: Any, pointer: Any, index: Any) -> Any:
+    """Eight values from an index on."""
+    return builder.load(builder.bitcast(builder.gep(pointer, [index]), _VECTOR.as_pointer()), align=4)
+
+
+def _weight(builder: Any, weights: Any, at: Any, tap: int) -> Any:
+    """One weight in all lanes."""
+    unset = ir.Constant(_VECTOR, ir.Undefined)
+    weight = builder.load(builder.gep(weights, [builder.add(at, ir.Constant(at.type, tap))]))
+    first = builder.insert_element(unset, weight, ir.Constant(ir.IntType(32), 0))
+    return _lanes(builder, (first, unset), [0] * LANES)
+
+
+def _sums_down(builder: Any, values: Any, at: Any, row_length: Any, down: list[Any]) -> Any:
+    """Weighted sums over six rows, in eight columns."""
+    total = ir.Constant(_VECTOR, [0.0] * LANES)
+    for weight in down:
+        total = builder.fadd(total, builder.fmul(weight, _loaded(builder, values, at)))
+        at = builder.add(at, row_length)
+    return total
+
+
+def _taps_of_one(
     typing: Any, counts: Any, start: Any, width: Any, table: Any, across: Any, down: Any
 ) -> tuple[Any, Any]:
     """Sum of 6 x 6 values of the flat `counts` from `start` on, by two rows of the flat `table` of weights.
@@ -159,45 +199,57 @@ def _eight_lanes(
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lanes = ir.VectorType(ir.FloatType(), LANES)
-        unset = ir.Constant(lanes, ir.Undefined)
-        first = ir.Constant(ir.IntType(32), 0)
-        to_all = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
         values, weights = (
             context.make_array(signature.args[place])(context, builder, arguments[place]).data for place in (0, 3)
         )
         at, row_length, across_at, down_at = (arguments[place] for place in (1, 2, 4, 5))
-
-        def eight(pointer: Any, index: Any) -> Any:
-            address = builder.bitcast(builder.gep(pointer, [index]), lanes.as_pointer())
-            return builder.load(address, align=4)
-
-        def halved(vector: Any, size: int) -> Any:
-            low, high = (
-                builder.shuffle_vector(
-                    vector,
-                    ir.Constant(vector.type, ir.Undefined),
-                    ir.Constant(ir.VectorType(ir.IntType(32), size // 2), list(range(begin, begin + size // 2))),
-                )
-                for begin in (0, size // 2)
-            )
-            return builder.fadd(low, high)
-
-        total = ir.Constant(lanes, [0.0] * LANES)
-        for tap in range(TAPS):
-            weight = builder.load(builder.gep(weights, [builder.add(down_at, ir.Constant(down_at.type, tap))]))
-            spread = builder.shuffle_vector(builder.insert_element(unset, weight, first), unset, to_all)
-            total = builder.fadd(total, builder.fmul(spread, eight(values, at)))
-            at = builder.add(at, row_length)
-        total = builder.fmul(total, eight(weights, across_at))
-        pair = halved(halved(total, LANES), LANES // 2)
-        return builder.fadd(*(builder.extract_element(pair, ir.Constant(ir.IntType(32), n)) for n in range(2)))
+        by_row = [_weight(builder, weights, down_at, tap) for tap in range(TAPS)]
+        total = _sums_down(builder, values, at, row_length, by_row)
+        total = builder.fmul(total, _loaded(builder, weights, across_at))
+        for size in (LANES, LANES // 2):
+            halves = (_lanes(builder, (total, total), list(range(k, k + size // 2))) for k in (0, size // 2))
+            total = builder.fadd(*halves)
+        return builder.fadd(*(builder.extract_element(total, ir.Constant(ir.IntType(32), n)) for n in range(2)))
 
     whole = types.intp
     return types.float32(counts, whole, whole, table, whole, whole), generate
 
 
-_weighted_taps: Callable[..., np.float32] = intrinsic(_eight_lanes)
+def _taps_of_eight(
+    typing: Any, counts: Any, start: Any, width: Any, table: Any, across: Any, down: Any, factor: Any, out: Any, to: Any
+) -> tuple[Any, Any]:
+    """`_taps_of_one` of eight neighbours with the same weights, times a factor, to `out` from `to` on.
+
+    A sum over rows serves six of them; terms are added in the same order. Reads 16 columns.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, weights, target = (
+            context.make_array(signature.args[place])(context, builder, arguments[place]).data for place in (0, 3, 7)
+        )
+        at, row_length, across_at, down_at, times, to_at = (arguments[place] for place in (1, 2, 4, 5, 6, 8))
+        by_row = [_weight(builder, weights, down_at, tap) for tap in range(TAPS)]
+        further = builder.add(at, ir.Constant(at.type, LANES))
+        sums = tuple(_sums_down(builder, values, begin, row_length, by_row) for begin in (at, further))
+        terms = [
+            builder.fmul(
+                _lanes(builder, sums, list(range(tap, tap + LANES))), _weight(builder, weights, across_at, tap)
+            )
+            for tap in range(TAPS)
+        ]
+        even, odd = (builder.fadd(builder.fadd(terms[k], terms[k + 4]), terms[k + 2]) for k in (0, 1))
+        unset = ir.Constant(_VECTOR, ir.Undefined)
+        first = builder.insert_element(unset, times, ir.Constant(ir.IntType(32), 0))
+        total = builder.fmul(_lanes(builder, (first, unset), [0] * LANES), builder.fadd(even, odd))
+        builder.store(total, builder.bitcast(builder.gep(target, [to_at]), _VECTOR.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    whole = types.intp
+    return types.none(counts, whole, whole, table, whole, whole, types.float32, out, whole), generate
+
+
+_one_value: Callable[..., np.float32] = intrinsic(_taps_of_one)
+_eight_values: Callable[..., None] = intrinsic(_taps_of_eight)
 
 
 @compiled
@@ -231,37 +283,94 @@ def resample(
     out : ndarray, float32, shape (rows, columns)
         NaN outside of the moving frame, and where masked pixels have more than `MASKED_WEIGHT` of the weight.
     """
-    height, width = counts.shape
+    width, columns = counts.shape[1], out.shape[1]
     values, masked, near, weights = counts.reshape(-1), is_masked.reshape(-1), is_near.reshape(-1), table.reshape(-1)
     starts, across, down = np.empty(_BLOCK, np.int32), np.empty(_BLOCK, np.int32), np.empty(_BLOCK, np.int32)
-    x_step, y_step = inverse[0, 0], inverse[1, 0]
-    row_length, lanes = np.int32(width), np.int32(LANES)
-    last_start_x, last_start_y = float(width - LANES), float(height - TAPS)
+    starts_of_eight = values.size - (TAPS - 1) * width - 2 * LANES
+    x_change, y_change = KERNEL_STEPS * (inverse[0, 0] - 1.0), KERNEL_STEPS * inverse[1, 0]
+    has_runs = max(abs(x_change), abs(y_change)) * _LEAST_RUN < 1.0
     for row in range(out.shape[0]):
-        line = out[row]
         x_begin = inverse[0, 1] * (first_row + row) + inverse[0, 2]
         y_begin = inverse[1, 1] * (first_row + row) + inverse[1, 2]
-        for begin in range(0, out.shape[1], _BLOCK):
-            size = min(_BLOCK, out.shape[1] - begin)
-            for place in range(size):
-                column = float(np.int32(begin + place))
-                x, y = x_step * column + x_begin, y_step * column + y_begin
-                left, above = np.floor(x), np.floor(y)
-                across[place] = np.int32(np.int32(np.rint((x - left) * KERNEL_STEPS)) * lanes)
-                down[place] = np.int32(np.int32(np.rint((y - above) * KERNEL_STEPS)) * lanes)
-                start_x, start_y = left + (EDGE_PX - 2), above - (2 + top)
-                is_inside = (start_x >= 0.0) & (start_x <= last_start_x) & (start_y >= 0.0) & (start_y <= last_start_y)
-                start = np.int32(np.int32(start_y) * row_length + np.int32(start_x))
-                starts[place] = start if is_inside else np.int32(-1)
+        begin = 0
+        while begin < columns:
+            size = min(_BLOCK, columns - begin)
+            if has_runs:
+                x, y = inverse[0, 0] * begin + x_begin, inverse[1, 0] * begin + y_begin
+                size = min(size, _alike(x, x_change), _alike(y, y_change))
+            is_run = has_runs and size >= LANES
+            if is_run:
+                _locate(counts.shape, top, inverse, x_begin, y_begin, begin, size - 1, 2, starts, across, down)
+                is_run = 0 <= starts[0] <= starts_of_eight - size and starts[1] - starts[0] == size - 1
+                is_run = is_run and across[1] == across[0] and down[1] == down[0]
+            line = out[row, begin : begin + size]
+            begin += size
+            if is_run:
+                start = starts[0]
+                for place in range(0, size, LANES):
+                    eight = min(place, size - LANES)  # some twice, and the same
+                    _eight_values(values, start + eight, width, weights, across[0], down[0], factor, line, eight)
+                any_near = np.uint8(0)
+                for place in range(size):
+                    any_near |= near[start + place]
+                if any_near:
+                    for place in range(size):
+                        if near[start + place] and _masked_weight(
+                            masked, start + place, width, weights, across[0], down[0]
+                        ):
+                            line[place] = _UNFILLED
+                continue
+            _locate(counts.shape, top, inverse, x_begin, y_begin, begin - size, 1, size, starts, across, down)
             for place in range(size):
                 start = starts[place]
                 if start < 0:
-                    line[begin + place] = np.nan
+                    line[place] = _UNFILLED
                     continue
-                value = _weighted_taps(values, start, width, weights, across[place], down[place])
+                value = _one_value(values, start, width, weights, across[place], down[place])
                 if near[start] and _masked_weight(masked, start, width, weights, across[place], down[place]):
                     value = _UNFILLED
-                line[begin + place] = factor * value
+                line[place] = factor * value
+
+
+@compiled
+def _alike(place: float, change: float) -> int:
+    """From a place on, how many pixels have its fraction, which changes by so many steps from one to the next."""
+    if change == 0.0:
+        return _BLOCK
+    fraction = (place - np.floor(place)) * KERNEL_STEPS
+    over = fraction - np.rint(fraction)
+    room = min(0.5 - over, KERNEL_STEPS - fraction) if change > 0.0 else min(0.5 + over, fraction)
+    return max(int(min(room / abs(change), float(_BLOCK))), 1)
+
+
+@compiled
+def _locate(
+    shape: tuple[int, int],
+    top: int,
+    inverse: NDArray[np.float64],
+    x_begin: float,
+    y_begin: float,
+    begin: int,
+    step: int,
+    count: int,
+    starts: NDArray[np.int32],
+    across: NDArray[np.int32],
+    down: NDArray[np.int32],
+) -> None:
+    """Where the taps of some pixels of a row begin, -1 outside of the frame, and where their weights."""
+    row_length, lanes = np.int32(shape[1]), np.int32(LANES)
+    x_step, y_step = inverse[0, 0], inverse[1, 0]
+    last_start_x, last_start_y = float(shape[1] - LANES), float(shape[0] - TAPS)
+    for place in range(count):
+        column = float(np.int32(begin + place * step))
+        x, y = x_step * column + x_begin, y_step * column + y_begin
+        left, above = np.floor(x), np.floor(y)
+        across[place] = np.int32(np.int32(np.rint((x - left) * KERNEL_STEPS)) * lanes)
+        down[place] = np.int32(np.int32(np.rint((y - above) * KERNEL_STEPS)) * lanes)
+        start_x, start_y = left + (EDGE_PX - 2), above - (2 + top)
+        is_inside = (start_x >= 0.0) & (start_x <= last_start_x) & (start_y >= 0.0) & (start_y <= last_start_y)
+        start = np.int32(np.int32(start_y) * row_length + np.int32(start_x))
+        starts[place] = start if is_inside else np.int32(-1)
 
 
 @compiled
