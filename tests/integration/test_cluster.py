@@ -18,7 +18,7 @@ import pytest
 from app import __version__
 from app.model.errors import CalibrationError, Cancelled, ClusterError
 from app.model.settings import Processing
-from app.pipeline import cluster
+from app.pipeline import cluster, forks
 from app.pipeline.step import CancelToken
 from app.pipeline.workers import Check, Workers, open_workers
 
@@ -59,6 +59,13 @@ def last_short(job: Job, check: Check) -> int:
     while time.monotonic() < give_up_at:
         check()
     return job.number
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forks_begun() -> None:
+    """As `workers.opened` does it: tests that connect by themselves come in any order."""
+    if forks.can_fork():
+        forks.begin()
 
 
 def has_steps(job: Job, check: Check) -> bool:
