@@ -123,9 +123,8 @@ def test_a_place_far_away_is_not_a_number() -> None:
 
 @pytest.mark.parametrize("steps", [(0, 0), (1, 0), (0, -8), (40, 9), (-40, 9), (300, 70)])
 def test_neighbours_at_the_same_fraction_are_taken_together_and_nothing_changes(steps: tuple[int, int]) -> None:
-    x_step, y_step = np.array(steps) / (
-        kernel.KERNEL_STEPS * 1024
-    )  # of the table, in 1024 columns; sums of such numbers are exact
+    # of the table, in 1024 columns; sums of such numbers are exact
+    x_step, y_step = np.array(steps) / (kernel.KERNEL_STEPS * 1024)
     inverse = np.array([[1.0 + x_step, -y_step, -1.875 - 2.0**-14], [y_step, 1.0, 2.625]])
     shape = kernel.framed_shape(ROWS, COLUMNS)
     framed = tuple(np.empty(shape, dtype) for dtype in (np.float32, np.uint8, np.uint8))
