@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -41,7 +40,7 @@ def stack(method: str, target: str, *files: str) -> Said:
     with NewProduct(Path(target), Header(), (frames[0].rows, frames[0].columns)) as product:
         began_s = process_time()  # with the kernels loaded
         jobs = stack_jobs(frames, rule, product.layout)
-        with closing(ThreadWorkers().each(stack_rows, jobs, go_on)) as futures:
+        with ThreadWorkers().each(stack_rows, jobs, go_on) as futures:
             for future in futures:
                 future.result()
         took_s = process_time() - began_s
@@ -177,7 +176,7 @@ def register(folder: str, *files: str) -> Said:
         from app.pipeline.workers import ThreadWorkers
 
     paths = [Path(file) for file in files]
-    with closing(ThreadWorkers().each(_stars, paths, go_on)) as futures:
+    with ThreadWorkers().each(_stars, paths, go_on) as futures:
         stars = [future.result() for future in futures]
     smooth_px = stars[0].smooth_px
     stars = [
@@ -198,7 +197,7 @@ def register(folder: str, *files: str) -> Said:
 
     matrices = [np.eye(2, 3), *(alignment.matrix for alignment in found)]
     jobs = list(zip(paths, matrices, strict=True))  # the first, too: Siril writes all of them
-    with closing(ThreadWorkers().each(partial(warp), jobs, go_on)) as futures:
+    with ThreadWorkers().each(partial(warp), jobs, go_on) as futures:
         for future in futures:
             future.result()
     return {"matrices": [alignment.matrix.tolist() for alignment in found], "stars": len(stars[0])}

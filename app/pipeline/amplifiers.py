@@ -130,8 +130,8 @@ def measure_amplifiers(job: AmplifierJob, check: Check) -> tuple[AmplifierNoise,
 
 def measured(context: Context, job: AmplifierJob) -> tuple[AmplifierNoise, ...]:
     """`measure_amplifiers` as a task of the workers; raises as it does."""
-    (future,) = context.workers.each(measure_amplifiers, [job], context.cancel.check)
-    return future.result()
+    with context.workers.each(measure_amplifiers, [job], context.cancel.check) as futures:
+        return next(futures).result()
 
 
 def biases_of(context: Context, facts: FrameFacts) -> tuple[Exposure, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,7 +87,7 @@ def flag_bad_pixels(layout: Layout, plane: int, rule: BadPixels, workers: Worker
         FlagJob(layout, plane, rule, limit, first, min(first + _JOB_ROWS, layout.rows))
         for first in range(0, layout.rows, _JOB_ROWS)
     ]
-    with closing(workers.each(flag_rows, jobs, check)) as futures:
+    with workers.each(flag_rows, jobs, check) as futures:
         return sum(future.result() for future in futures)
 
 

@@ -101,8 +101,11 @@ class ClusterWorkers:
         threads: dict[str, int] = self._client.nthreads()
         return max(1, sum(threads.values()))
 
-    def each(self, task: Task[J, R], jobs: Iterable[J], check: Check) -> Generator[Future[R]]:
-        """As `app.pipeline.workers.Workers.each`; raises `ClusterError` when the scheduler is lost."""
+    def each(self, task: Task[J, R], jobs: Iterable[J], check: Check) -> closing[Generator[Future[R]]]:
+        """As `app.pipeline.workers.Workers.each`; the first future raises `ClusterError` when the scheduler is lost."""
+        return closing(self._each(task, jobs, check))
+
+    def _each(self, task: Task[J, R], jobs: Iterable[J], check: Check) -> Generator[Future[R]]:
         if self._client.status != "running":
             raise self._lost
         run, most = secrets.token_hex(8), self.width * AHEAD

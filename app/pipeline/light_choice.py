@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median_high
@@ -243,7 +242,7 @@ def _search(
 ) -> dict[int, Sources]:
     lights, jobs = [light for light, _ in searches], [job for _, job in searches]
     found: dict[int, Sources] = {}
-    with closing(context.workers.each(find_stars, jobs, context.cancel.check)) as futures:
+    with context.workers.each(find_stars, jobs, context.cancel.check) as futures:
         for light, future in zip(lights, futures, strict=True):
             try:
                 found[light.key] = future.result()

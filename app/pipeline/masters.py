@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +111,7 @@ def _stack(
     sums: list[float] = []
     noises: list[float] = []
     pixels, rows = 0, 0
-    with closing(context.workers.each(stack_rows, jobs, context.cancel.check)) as futures:
+    with context.workers.each(stack_rows, jobs, context.cancel.check) as futures:
         for future in futures:
             level = future.result()
             sums.extend(level.sums_adu)

@@ -8,7 +8,7 @@ import logging
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -197,7 +197,7 @@ def make_each(
                 begun.append(orders)
                 yield tuple(job for _, _, _, job in orders)
 
-    with closing(context.workers.each(task, jobs(), context.cancel.check)) as futures:
+    with context.workers.each(task, jobs(), context.cancel.check) as futures:
         for future in futures:
             for (item, plan, path, _), made in zip(begun.popleft(), future.result(), strict=True):
                 if isinstance(made, ObservatoryError):

@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -43,8 +43,8 @@ class Workers(Protocol):
         """How many tasks run at the same time."""
         ...
 
-    def each(self, task: Task[J, R], jobs: Iterable[J], check: Check) -> Generator[Future[R]]:
-        """Run a task for every job.
+    def each(self, task: Task[J, R], jobs: Iterable[J], check: Check) -> closing[Generator[Future[R]]]:
+        """Run a task for every job, within a ``with``: at its end no task runs any more, whatever ended it.
 
         Parameters
         ----------
@@ -55,10 +55,10 @@ class Workers(Protocol):
         check : callable
             Tells when to stop; the check that the task gets raises then, too.
 
-        Yields
-        ------
-        Future
-            Done, in the order of the jobs: its result, or what the task raised.
+        Returns
+        -------
+        closing
+            Gives futures that are done, in the order of the jobs: the result, or what the task raised.
         """
         ...
 
@@ -80,8 +80,11 @@ class ThreadWorkers:
         """How many threads."""
         return self._width
 
-    def each(self, task: Task[J, R], jobs: Iterable[J], check: Check) -> Generator[Future[R]]:
-        """As `Workers.each`; an error here or a stop there leaves no thread behind."""
+    def each(self, task: Task[J, R], jobs: Iterable[J], check: Check) -> closing[Generator[Future[R]]]:
+        """As `Workers.each`."""
+        return closing(self._each(task, jobs, check))
+
+    def _each(self, task: Task[J, R], jobs: Iterable[J], check: Check) -> Generator[Future[R]]:
         with ThreadPoolExecutor(self._width, thread_name_prefix="worker") as pool:
             waiting: deque[Future[R]] = deque()
             try:

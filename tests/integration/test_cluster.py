@@ -7,11 +7,11 @@ import signal
 import socket
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,9 +102,13 @@ def go_on() -> None:
     """Check of a run that nobody stops."""
 
 
+def results(workers: Workers, task: Any, given: tuple[Job, ...], check: Check = go_on) -> list[Any]:
+    with workers.each(task, given, check) as futures:
+        return [future.result() for future in futures]
+
+
 def test_results_come_in_the_order_of_the_jobs(workers: Workers, tmp_path: Path) -> None:
-    done = workers.each(square, jobs(tmp_path, 20), go_on)
-    assert [future.result() for future in done] == [n**2 for n in range(20)]
+    assert results(workers, square, jobs(tmp_path, 20)) == [n**2 for n in range(20)]
     assert workers.width == 2
 
 
@@ -116,13 +120,14 @@ def test_jobs_are_taken_as_they_are_needed(workers: Workers, tmp_path: Path) -> 
             taken.append(len(taken))
             yield Job(len(taken), tmp_path)
 
-    with closing(workers.each(square, endless(), go_on)) as done:
+    with workers.each(square, endless(), go_on) as done:
         next(done)
     assert len(taken) <= 2 * workers.width + 1
 
 
 def test_what_a_task_raises_comes_back_as_itself_and_the_others_go_on(workers: Workers, tmp_path: Path) -> None:
-    done = list(workers.each(fail_at_two, jobs(tmp_path, 4), go_on))
+    with workers.each(fail_at_two, jobs(tmp_path, 4), go_on) as futures:
+        done = list(futures)
     with pytest.raises(CalibrationError, match="two is too many"):
         done[2].result()
     assert [future.result() for future in (done[0], done[1], done[3])] == [0, 1, 3]
@@ -138,7 +143,7 @@ def test_a_stop_reaches_running_tasks_within_two_seconds_and_waits_for_them(work
 
     began = time.monotonic()
     with pytest.raises(Cancelled):
-        deque(future.result() for future in workers.each(last_long, jobs(tmp_path, 6), check))
+        results(workers, last_long, jobs(tmp_path, 6), check)
     assert time.monotonic() - began < 10.0  # not the 30 s of the tasks; the rest is for a busy machine
     begun = {file.name.removeprefix("begun-") for file in tmp_path.glob("begun-*")}
     assert begun == {file.name.removeprefix("ended-") for file in tmp_path.glob("ended-*")}
@@ -146,8 +151,8 @@ def test_a_stop_reaches_running_tasks_within_two_seconds_and_waits_for_them(work
 
 def test_a_killed_worker_is_replaced_and_its_task_done_again(tmp_path: Path) -> None:
     with opened(Processing(cluster="local", threads=2), tmp_path) as two:
-        done = [future.result() for future in two.each(die_once, jobs(tmp_path, 8), go_on)]
-        assert all(future.result() for future in two.each(has_steps, jobs(tmp_path, 4), go_on))
+        done = results(two, die_once, jobs(tmp_path, 8))
+        assert all(results(two, has_steps, jobs(tmp_path, 4)))
     assert done == [n**2 for n in range(8)]
     assert (tmp_path / "died").exists()
     assert not list(tmp_path.glob(".cluster-*"))
@@ -159,12 +164,12 @@ def test_workers_of_a_scheduler_elsewhere_do_the_tasks_and_others_versions_are_r
     with cluster._connected("local", 1) as client:
         elsewhere = Processing(cluster=client.scheduler.address)
         with opened(elsewhere, tmp_path) as one:
-            assert [future.result() for future in one.each(square, jobs(tmp_path, 3), go_on)] == [0, 1, 4]
+            assert results(one, square, jobs(tmp_path, 3)) == [0, 1, 4]
         monkeypatch.setattr(cluster, "__version__", "0.0.1")
         with pytest.raises(ClusterError, match=r"the batch needs 0\.0\.1"), opened(elsewhere, tmp_path):
             pass
         with pytest.raises(ClusterError, match="install the same on all"):
-            next(cluster.ClusterWorkers(client, "there").each(square, jobs(tmp_path, 1), go_on)).result()
+            results(cluster.ClusterWorkers(client, "there"), square, jobs(tmp_path, 1))
 
 
 def test_a_worker_that_sees_another_folder_is_told_from_one_that_sees_ours(tmp_path: Path) -> None:
@@ -177,12 +182,13 @@ def test_a_worker_that_sees_another_folder_is_told_from_one_that_sees_ours(tmp_p
 def test_a_lost_scheduler_is_said(tmp_path: Path) -> None:
     with cluster._connected("local", 1) as client:
         one = cluster.ClusterWorkers(client, "there")
-        done = one.each(last_short, jobs(tmp_path, 3), go_on)
-        next(done)
-        client.close()
-        for lost in (done, one.each(square, jobs(tmp_path, 3), go_on)):
+        with one.each(last_short, jobs(tmp_path, 3), go_on) as done:
+            next(done)
+            client.close()
             with pytest.raises(ClusterError, match="the cluster at there was lost"):
-                next(lost)
+                next(done)
+        with pytest.raises(ClusterError, match="the cluster at there was lost"):
+            results(one, square, jobs(tmp_path, 3))
 
 
 def test_without_dask_the_cluster_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -45,30 +44,27 @@ class Ingest(Step):
         left_out = list(context.store.left_out(context.batch.key))
         unpacked = {item.file for item in left_out}
 
+        def leave_out(name: str, error: FrameError) -> None:
+            left_out.append(LeftOut(name, str(error)))
+            findings.give_up(name, error)
+
         def skip(folder: Path, error: FrameError) -> None:
             """Say it, unless the transfer did."""
             name = relative_name(context.batch, folder)
             if name not in unpacked:
-                left_out.append(LeftOut(name, str(error)))
-                findings.give_up(name, error)
+                leave_out(name, error)
 
         files = {relative_name(context.batch, file): file for file in source_files(context.batch, skip)}
         files = {name: file for name, file in files.items() if name not in unpacked}
         found: list[NewExposure] = []
         overrides = context.store.overrides()
-        for name, future in self._taken(context, files):
-            try:
-                exposure = future.result()
-            except FrameError as error:
-                left_out.append(LeftOut(name, str(error)))
-                findings.give_up(name, error)
-                continue
+        for exposure in self._taken(context, files, leave_out):
             if overrides.get(exposure.checksum) is False:
-                left_out.append(LeftOut(name, LEFT_OUT_BY_OPERATOR))
+                left_out.append(LeftOut(exposure.file, LEFT_OUT_BY_OPERATOR))
             elif exposure.recognition.kind in USABLE:
                 found.append(exposure)
             else:
-                left_out.append(LeftOut(name, exposure.recognition.reason))
+                left_out.append(LeftOut(exposure.file, exposure.recognition.reason))
         kept = without_repeats(found, lambda exposure: exposure.checksum, left_out)
         kept = without_misfits(kept, left_out, findings.warn)
         context.store.set_exposures(context.batch.key, kept)
@@ -80,16 +76,23 @@ class Ingest(Step):
             )
         pin(context)  # before the first product: another batch may make better masters meanwhile
 
-    def _taken(self, context: Context, files: Mapping[str, Path]) -> Iterator[tuple[str, Future[NewExposure]]]:
-        """What was read of each file, as many at a time as there are workers; says how far it is."""
+    def _taken(
+        self, context: Context, files: Mapping[str, Path], leave_out: Callable[[str, FrameError], None]
+    ) -> list[NewExposure]:
+        """Read the files, as many at a time as there are workers; say how far it is."""
         corrections = context.store.corrections()
         settings = Settings(cameras=context.settings.cameras)  # without the secrets: it may go to other machines
         jobs = (TakingIn(context.batch, file, settings, corrections) for file in files.values())
-        futures = context.workers.each(take_in, jobs, context.cancel.check)
-        for number, (name, future) in enumerate(zip(files, futures, strict=True)):
-            context.report(Progress(self.name, number, len(files), name))
-            yield name, future
+        taken = []
+        with context.workers.each(take_in, jobs, context.cancel.check) as futures:
+            for number, (name, future) in enumerate(zip(files, futures, strict=True)):
+                context.report(Progress(self.name, number, len(files), name))
+                try:
+                    taken.append(future.result())
+                except FrameError as error:
+                    leave_out(name, error)
         context.report(Progress(self.name, len(files), len(files), ""))
+        return taken
 
 
 def take_in(job: TakingIn, check: Check) -> NewExposure:

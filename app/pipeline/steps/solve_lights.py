@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from contextlib import closing
 from typing import Any, ClassVar
 
 from app.model.batch import Combination, ProductKind
@@ -66,7 +65,7 @@ class SolveLights(Step):
         """Where the lights point, by key, those that are due measured now; one that cannot be is given up."""
         places: dict[int, dict[str, Any]] = {}
         jobs = [job for _, job in orders if job is not None]
-        with closing(context.workers.each(measure_file, jobs, context.cancel.check)) as futures:
+        with context.workers.each(measure_file, jobs, context.cancel.check) as futures:
             for number, (light, job) in enumerate(orders, 1):
                 try:
                     if job is None:

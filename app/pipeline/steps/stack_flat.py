@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -107,7 +106,7 @@ def _stack_flats(context: Context, findings: Findings, path: Path, group: tuple[
         raw = good[0].job.raw
         with NewProduct(target, header, (raw.rows, raw.columns), planes) as product:
             check = context.cancel.check
-            with closing(context.workers.each(stack_flat_rows, rows_of(product.layout), check)) as futures:
+            with context.workers.each(stack_flat_rows, rows_of(product.layout), check) as futures:
                 for done, future in enumerate(futures, 1):
                     future.result()
                     context.progress.reached(done * _JOB_ROWS / raw.rows)
@@ -150,7 +149,7 @@ def _examined(context: Context, findings: Findings, group: tuple[Exposure, ...])
             findings.warn(exposure.file, f"left out of the flat: {error}")
             continue
         begun.append((exposure, choice, job))
-    with closing(context.workers.each(examine_flat, [job for _, _, job in begun], context.cancel.check)) as futures:
+    with context.workers.each(examine_flat, [job for _, _, job in begun], context.cancel.check) as futures:
         for (exposure, choice, job), future in zip(begun, futures, strict=True):
             try:
                 levels = future.result()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -92,7 +91,7 @@ def _stack_lights(context: Context, findings: Findings, group: tuple[Combination
         with NewProduct(target, _header(plan, lights), shape, layers, is_draft=True) as product:
             stacked = tuple(one.stacked for one in lights)
             jobs = strips(stacked, rejection, lights[0].sky_adu, product.layout, context.workers.width)
-            with closing(context.workers.each(stack_strip, jobs, context.cancel.check)) as futures:
+            with context.workers.each(stack_strip, jobs, context.cancel.check) as futures:
                 for number, future in enumerate(futures, 1):
                     future.result()
                     context.progress.reached(number / len(jobs))

@@ -52,14 +52,14 @@ class Transfer(Step):
         files = {relative_name(context.batch, file): file for file in source_files(context.batch, skip)}
         packed = {name: file for name, file in files.items() if file.suffix.lower() in _PACKED}
         jobs = (Unpacking(context.batch, file) for file in packed.values())
-        futures = context.workers.each(unpack, jobs, context.cancel.check)
-        for number, (name, future) in enumerate(zip(packed, futures, strict=True)):
-            context.report(Progress(self.name, number, len(packed), name))
-            try:
-                future.result()
-            except FrameError as error:
-                left_out.append(LeftOut(name, str(error)))
-                findings.give_up(name, error)
+        with context.workers.each(unpack, jobs, context.cancel.check) as futures:
+            for number, (name, future) in enumerate(zip(packed, futures, strict=True)):
+                context.report(Progress(self.name, number, len(packed), name))
+                try:
+                    future.result()
+                except FrameError as error:
+                    left_out.append(LeftOut(name, str(error)))
+                    findings.give_up(name, error)
         context.report(Progress(self.name, len(packed), len(packed), ""))
         context.store.set_left_out(context.batch.key, left_out)
 
