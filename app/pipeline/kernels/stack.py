@@ -407,8 +407,8 @@ def _tile_moments(tile: Any, first: int, last: int, base: Any, sums: Any, square
 
 
 @compiled
-def _moved_scatter(tile: Any, base: Any, centre: Any, reach: Any, wide: Any, scatter: Any) -> None:
-    """At most the sum of squared deviations of the values when those further out than the reach are moved there.
+def _moved_scatter(tile: Any, base: Any, centre: Any, furthest: Any, wide: Any, scatter: Any) -> None:
+    """At most the sum of squared deviations of the values when those beyond the reach of the furthest are moved there.
 
     The scatter of two values about any point is at least half of their squared difference; the lowest is paired with
     the highest, and so on.
@@ -419,8 +419,52 @@ def _moved_scatter(tile: Any, base: Any, centre: Any, reach: Any, wide: Any, sca
         for x in range(len(scatter)):
             under = np.float32(wide(wide(base[x]) - wide(lows[x]))) + centre[x]
             over = np.float32(wide(wide(highs[x]) - wide(base[x]))) - centre[x]
-            apart = min(under, reach[x]) + min(over, reach[x])
+            reach = np.float32(_REACH) * furthest[x]
+            apart = min(under, reach) + min(over, reach)
             scatter[x] += np.float32(0.5) * apart * apart
+
+
+@compiled
+def _mark_quiet(
+    tile: Any,
+    lower: Any,
+    upper: Any,
+    low: float,
+    high: float,
+    is_winsorized: bool,
+    sums: Any,
+    squares: Any,
+    room: Any,
+    is_quiet: Any,
+) -> None:
+    """Which pixels of a sorted tile surely lose no value to a clip: none lies further out than the limits.
+
+    In single precision: distances from the lower middle value are taken before they are rounded, and as half of the
+    values lie on each side of it, the square of their sum cancels no more than half of the sum of their squares.
+    """
+    number, wide = len(tile), sums.dtype.type
+    lowest, highest = tile[0], tile[number - 1]
+    centre, furthest, scatter = room[0], room[1], room[2]
+    half, per_low, per_high = np.float32(0.5), np.float32(1.0 / low), np.float32(1.0 / high)
+    for x in range(len(is_quiet)):
+        base = wide(lower[x])
+        centre[x] = half * np.float32(wide(wide(upper[x]) - base))
+        under = np.float32(wide(base - wide(lowest[x]))) + centre[x]
+        over = np.float32(wide(wide(highest[x]) - base)) - centre[x]
+        furthest[x] = max(under * per_low, over * per_high)
+    scatter[:] = np.inf
+    if is_winsorized:
+        _moved_scatter(tile, lower, centre, furthest, wide, scatter)
+    share = np.float32(1.0 / number)
+    unbiased = np.float32(_UNBIASED * _UNBIASED)
+    freedom = np.float32(1.0 / (max(number - 1, 1) if is_winsorized else number))
+    for x in range(len(is_quiet)):
+        single = np.float32(sums[x])
+        spread = squares[x] - single * single * share
+        least = min(spread, unbiased * scatter[x]) * freedom
+        can_tell = (least > np.float32(_LEAST_VARIANCE)) & (squares[x] < np.float32(_GREATEST_SQUARE))
+        is_inside = furthest[x] * furthest[x] * np.float32(_MARGIN) <= least
+        is_quiet[x] = (can_tell & is_inside) | (furthest[x] == np.float32(0.0))
 
 
 @compiled
@@ -449,8 +493,7 @@ def _combine(
     if method == _MIN_MAX:
         first, last = _survivors(column, number, method, low, high, outwards)
     unsorted = np.empty((number if len(weights) > 0 else 0, width), tile.dtype)
-    squares, moved_scatter = np.empty(width, np.float32), np.empty(width, np.float32)
-    centre, reach = np.empty(width, np.float32), np.empty(width, np.float32)
+    squares, room = np.empty(width, np.float32), np.empty((3, width), np.float32)
     counts, stay = np.empty(width, np.int32), np.empty(width, np.int32)
     lowest, highest = np.empty(width, tile.dtype), np.empty(width, tile.dtype)
     is_quiet = np.empty(width, np.bool_)
@@ -472,26 +515,9 @@ def _combine(
         lower, upper = tile[(number - 1) // 2], tile[number // 2]
         if method != _MEDIAN or len(error) > 0:
             _tile_moments(tile, first, last, lower, sums, squares)
-        if method == _WINSORIZED:
-            for x in range(width):
-                middle = 0.5 * (np.float64(upper[x]) - np.float64(lower[x]))
-                under = middle + (np.float64(lower[x]) - np.float64(tile[0, x]))
-                over = np.float64(tile[number - 1, x]) - np.float64(lower[x]) - middle
-                centre[x] = middle
-                reach[x] = _REACH * max(under / low, over / high)
-            _moved_scatter(tile, lower, centre, reach, sums.dtype.type, moved_scatter)
-            for x in range(width):
-                limit = reach[x] / _REACH
-                spread = squares[x] - np.float64(sums[x]) * np.float64(sums[x]) / number
-                least = min(spread, _UNBIASED * _UNBIASED * moved_scatter[x]) / max(number - 1, 1)
-                is_quiet[x] = _is_within(limit, least, squares[x])
-        elif method == _SIGMA_CLIP:
-            for x in range(width):
-                middle = 0.5 * (np.float64(upper[x]) - np.float64(lower[x]))
-                under = middle + (np.float64(lower[x]) - np.float64(tile[0, x]))
-                over = np.float64(tile[number - 1, x]) - np.float64(lower[x]) - middle
-                spread = squares[x] - np.float64(sums[x]) * np.float64(sums[x]) / number
-                is_quiet[x] = _is_within(max(under / low, over / high), spread / number, squares[x])
+        if method in (_SIGMA_CLIP, _WINSORIZED):
+            is_winsorized = method == _WINSORIZED
+            _mark_quiet(tile, lower, upper, low, high, is_winsorized, sums, squares, room, is_quiet)
         else:
             is_quiet[:] = True
         band = out[start : start + size]
@@ -549,14 +575,6 @@ def _are_all(flags: Any) -> bool:
         if not flag:
             return False
     return True
-
-
-@compiled
-def _is_within(furthest: float, least_variance: float, squares: float) -> bool:
-    """Whether a deviation is surely no more than a standard deviation; no for what single precision cannot tell."""
-    if furthest == 0.0:
-        return True
-    return _LEAST_VARIANCE < least_variance >= furthest * furthest * _MARGIN and squares < _GREATEST_SQUARE
 
 
 @compiled
