@@ -60,12 +60,18 @@ def read(*files: str) -> Said:
 
 
 def ccdproc_stack(method: str, target: str, *files: str) -> Said:
-    """Stack raw frames as the documentation of ccdproc says."""
-    import ccdproc
-    import numpy as np
+    """Stack raw frames as the documentation of ccdproc says, with the functions that astropy clips fastest with.
 
+    `ccdproc.combine` clips once; here it goes on until nothing more is rejected, as ours does.
+    """
+    import ccdproc
+    from ccdproc import combiner
+
+    once = combiner.sigma_clip
+    combiner.sigma_clip = lambda *args, **options: once(*args, **{**options, "maxiters": None})
     clip = {} if method == "median" else {
-        "sigma_clip": True, "sigma_clip_func": np.ma.median, "sigma_clip_low_thresh": 3, "sigma_clip_high_thresh": 3,
+        "sigma_clip": True, "sigma_clip_func": "median", "sigma_clip_dev_func": "std",
+        "sigma_clip_low_thresh": 3, "sigma_clip_high_thresh": 3,
     }  # fmt: skip
     began_s = process_time()
     combined = ccdproc.combine(

@@ -77,7 +77,7 @@ def _against_ccdproc(place: Place, frames: list[Path], ours: Ours, side: int) ->
         yield Row("stack", what, ratio(mine, other), limit=1 / 25, details=_seconds(mine, other))
         took = f"{middle(mine, _in_process):.2f} s / {middle(other, _in_process):.2f} s"
         what = f"{method}, CPU within the process: ours / ccdproc.combine"
-        yield Row("stack", what, ratio(mine, other, _in_process), details=took)
+        yield Row("stack", what, ratio(mine, other, _in_process), limit=1 / 25, details=took)
 
 
 def _by_number(place: Place, ours: Ours) -> Iterator[Row]:
