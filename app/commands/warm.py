@@ -20,11 +20,11 @@ _NICENESS = 19
 
 def run() -> int:
     """Compile every kernel that is not in the cache, then make the table of the blind search; a second if all is there."""
+    if hasattr(os, "nice"):  # before the imports: the window is being filled meanwhile
+        os.nice(_NICENESS)
     from app.frames.star_catalogue import StarCatalogue
     from app.pipeline.blind import sky_quads
 
-    if hasattr(os, "nice"):
-        os.nice(_NICENESS)
     for module in kernel_modules():
         if hasattr(module, "warm"):
             began_s = perf_counter()

@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -31,6 +30,7 @@ from app.widgets.batch_list import state_text
 from app.widgets.hold_button import HoldButton
 from app.widgets.log_table import level_text
 from app.widgets.product_cards import ProductCards
+from app.widgets.progress_bar import ProgressBar
 from app.widgets.quality_trend import QualityTrend
 from app.widgets.sections import Section, Sentences
 from app.widgets.step_table import StepTable, progress_text
@@ -379,7 +379,7 @@ class _Head(QWidget):
         self._source.setProperty("role", "dim")
         self._verdict = QLabel(wordWrap=True)
         self._now = _Elided()
-        self._bar = QProgressBar(textVisible=False)
+        self._bar = ProgressBar()
         self._bar.setFixedHeight(theme.NEAR_PX)
         self._bar.setAccessibleName("Progress of the batch")
         self.check = QPushButton("Check")
@@ -426,8 +426,10 @@ class _Head(QWidget):
         self._now.setVisible(bool(text))
         self._bar.setVisible(bool(text))
         steps = len(story.steps) + story.more_steps
-        self._bar.setRange(0, _PARTS if story.part is not None else _PARTS * steps)
-        self._bar.setValue(round(_PARTS * story.part) if story.part is not None else _parts_done(story.steps))
+        if story.part is not None:
+            self._bar.show_part(round(_PARTS * story.part), _PARTS)
+        else:
+            self._bar.show_part(_parts_done(story.steps), _PARTS * steps)
 
     def _offer(self, status: Status) -> None:
         """Enable what can be done now; the rest says why not."""

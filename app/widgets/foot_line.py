@@ -7,11 +7,12 @@ from datetime import datetime
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app.model.strip import Severity
 from app.model.wording import DASHES, duration_text, time_text
 from app.widgets import theme
+from app.widgets.progress_bar import ProgressBar
 from app.widgets.roles import set_role
 
 FOOT_PX = 28
@@ -63,7 +64,7 @@ class FootLine(QWidget):
         self.setAccessibleName("Events and work")
         self._event = _Sentence()
         self._work = QLabel()
-        self._bar = QProgressBar(textVisible=False)
+        self._bar = ProgressBar()
         self._bar.setFixedSize(_BAR_PX, 8)
         self._left = QLabel()
         self._left.setProperty("role", "dim")
@@ -98,8 +99,7 @@ class FootLine(QWidget):
         if work is None:
             return
         self._work.setText(work.what)
-        self._bar.setRange(0, work.total)
-        self._bar.setValue(work.done)
+        self._bar.show_part(work.done, work.total)
         self._bar.setAccessibleName(f"{work.what}, {work.done} of {work.total or 'an unknown number'}")
         far = f"{work.done} of {work.total}" if work.total else "counting"
         eta = f", {duration_text(work.eta_s)} left" if work.eta_s is not None else ""

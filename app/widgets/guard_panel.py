@@ -22,6 +22,7 @@ from app.model.reading import NEVER_READ, Freshness, Reading
 from app.model.strip import Severity, Word, guard_word
 from app.model.wording import age_text, duration_text, time_text
 from app.widgets import theme
+from app.widgets.filled_when_seen import FilledWhenSeen
 from app.widgets.hold_button import HoldButton
 from app.widgets.roles import set_role
 
@@ -64,7 +65,7 @@ class GuardSummary(QWidget):
         set_role(self._guard, _ROLES[word.severity])
 
 
-class GuardPanel(QWidget):
+class GuardPanel(FilledWhenSeen):
     """All that the guard tells, every interlock of OPEN, LOCKOUT and the override."""
 
     lockout_wanted = Signal(str, str)  #: Name and reason of who goes into the dome.
@@ -110,13 +111,18 @@ class GuardPanel(QWidget):
 
     def set_state(self, dome: DomeState, guard: Reading[GuardState], now_s: float) -> None:
         """Show everything as it is now; `now_s` is monotonic."""
-        self._health.set_state(guard, now_s, is_simulated=dome.is_ours)
-        self._interlocks.set_interlocks(dome.interlocks)
-        self._lockout.set_state(dome, guard, now_s)
+        self._told = dome, guard, now_s
+        self.fill_when_seen()
 
     def show_message(self, text: str, severity: Severity) -> None:
         """Say what came of a wish."""
         self._lockout.show_message(text, severity)
+
+    def _fill(self) -> None:
+        dome, guard, now_s = self._told
+        self._health.set_state(guard, now_s, is_simulated=dome.is_ours)
+        self._interlocks.set_interlocks(dome.interlocks)
+        self._lockout.set_state(dome, guard, now_s)
 
 
 class _Health(QWidget):

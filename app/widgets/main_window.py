@@ -47,6 +47,20 @@ class Page(Protocol):
         ...
 
 
+class _Room(QWidget):
+    """The place of the pages. It has no layout: with one, each part that a page shows or hides lays all of them out."""
+
+    def __init__(self, pages: QWidget) -> None:
+        super().__init__()
+        self._pages = pages
+        pages.setParent(self)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Give the pages all of it."""
+        super().resizeEvent(event)
+        self._pages.resize(event.size())
+
+
 class MainWindow(QMainWindow):
     """Strip, banners, rail, pages, foot line; knows no page by name."""
 
@@ -198,7 +212,7 @@ class MainWindow(QMainWindow):
         middle.addWidget(self.rail)
         right = QVBoxLayout()
         right.setContentsMargins(theme.NEAR_PX, theme.NEAR_PX, theme.NEAR_PX, theme.NEAR_PX)
-        right.addWidget(self._stack)
+        right.addWidget(_Room(self._stack))
         middle.addLayout(right, 1)
         frame = QWidget()
         column = QVBoxLayout(frame)

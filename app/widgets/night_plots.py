@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QFocusEvent, QFont, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 from shiboken6 import VoidPtr
@@ -196,7 +196,7 @@ class NightPlots(QWidget):
         }
         self._serial += 1
         self._describe()
-        self.update()
+        QTimer.singleShot(0, self, self.update)  # a paint of its own: the strip has its own already
 
     def values_at(self, at_s: float) -> dict[str, float | None]:
         """What is known of each line at a time: the last value before it, unless that is too old."""

@@ -30,6 +30,7 @@ from app.model.settings import Site
 from app.model.work_order import OrderState, WorkOrder
 from app.widgets import theme
 from app.widgets.altitude_plot import AltitudePlot
+from app.widgets.filled_when_seen import FilledWhenSeen
 from app.widgets.hold_button import HoldButton
 from app.widgets.order_table import REQUEST_WORDS, STATE_WORDS, OrderProgress, paint_state
 
@@ -107,7 +108,7 @@ class Facts(QWidget):
         self.setVisible(bool(facts))
 
 
-class OrderDetails(QWidget):
+class OrderDetails(FilledWhenSeen):
     """The selected order, and what can be done with the selection."""
 
     hold_requested = Signal(object)  #: Names of waiting orders, a tuple of ``user/id``.
@@ -123,6 +124,7 @@ class OrderDetails(QWidget):
         self._site = Site()
         self._line: OrderLine | None = None
         self._selected: tuple[OrderLine, ...] = ()
+        self._progress: OrderProgress | None = None
         self._now: datetime | None = None
         self._plotted: object = None
         self._json_text = ""
@@ -142,8 +144,8 @@ class OrderDetails(QWidget):
         """Move the marker of the plot, each minute."""
         is_new_minute = self._now is None or self._now.minute != now.minute
         self._now = now
-        if is_new_minute and self._line is not None:
-            self._show_plot(self._line.stored.order)
+        if is_new_minute:
+            self.fill_when_seen()
 
     def show_orders(
         self, selected: tuple[OrderLine, ...], line: OrderLine | None, progress: OrderProgress | None
@@ -151,6 +153,11 @@ class OrderDetails(QWidget):
         """Show one order of those that are selected."""
         self._selected = selected
         self._line = line
+        self._progress = progress
+        self.fill_when_seen()
+
+    def _fill(self) -> None:
+        selected, line, progress = self._selected, self._line, self._progress
         self._show_buttons()
         self._body.setVisible(line is not None)
         self._state.setVisible(line is not None)

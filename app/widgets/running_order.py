@@ -8,7 +8,6 @@ from PySide6.QtWidgets import (
     QAbstractButton,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
 from app.model.queue_item import QueueItem
 from app.model.wording import count_text
 from app.widgets import theme
+from app.widgets.progress_bar import ProgressBar
 
 #: As many of the next as there is room for: five on a screen of 1366x768.
 NEXT_SHOWN = 12
@@ -37,7 +37,7 @@ class QueueRow(QAbstractButton):
         self._item: QueueItem | None = None
         self.setMinimumHeight(_ROW_PX + name_px - theme.TEXT_PX)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.set_item(None)
+        self._dress()
 
     @property
     def key(self) -> str:
@@ -46,15 +46,9 @@ class QueueRow(QAbstractButton):
 
     def set_item(self, item: QueueItem | None) -> None:
         """Show this order; None leaves the row empty."""
-        self._item = item
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus if item is None else Qt.FocusPolicy.StrongFocus)
-        self.setEnabled(item is not None)
-        self.setCursor(Qt.CursorShape.ArrowCursor if item is None else Qt.CursorShape.PointingHandCursor)
-        parts = () if item is None else (item.name, item.what, item.state, item.why)
-        text = ", ".join(part for part in parts if part)
-        self.setAccessibleName(text)
-        self.setToolTip(text)
-        self.update()
+        if item != self._item:
+            self._item = item
+            self._dress()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """As wide as there is room."""
@@ -93,6 +87,17 @@ class QueueRow(QAbstractButton):
             painter.setPen(QPen(look.color("accent"), 1.0))
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
         painter.end()
+
+    def _dress(self) -> None:
+        item = self._item
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus if item is None else Qt.FocusPolicy.StrongFocus)
+        self.setEnabled(item is not None)
+        self.setCursor(Qt.CursorShape.ArrowCursor if item is None else Qt.CursorShape.PointingHandCursor)
+        parts = () if item is None else (item.name, item.what, item.state, item.why)
+        text = ", ".join(part for part in parts if part)
+        self.setAccessibleName(text)
+        self.setToolTip(text)
+        self.update()
 
 
 class NextRows(QWidget):
@@ -146,7 +151,7 @@ class RunningOrder(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._running = QueueRow(theme.VALUE_PX)
-        self._progress = QProgressBar(textVisible=False)
+        self._progress = ProgressBar()
         self._progress.setFixedHeight(theme.NEAR_PX)
         self._progress.setAccessibleName("Progress of the running order")
         self._done = QLabel()
@@ -170,8 +175,7 @@ class RunningOrder(QWidget):
         self._progress.setVisible(running is not None)
         self._done.setVisible(running is not None)
         done, total = progress or (0, 0)
-        self._progress.setRange(0, total)
-        self._progress.setValue(done)
+        self._progress.show_part(done, total)
         counted = f"{count_text(done)} of {count_text(total)}"
         self._done.setText("not counted" if progress is None else counted)
         self._rows.set_items(upcoming)

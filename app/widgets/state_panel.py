@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import Enum
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from app.widgets import theme
+from app.widgets.progress_bar import ProgressBar
 from app.widgets.roles import set_role
 
 _SENTENCE_PX = 560
@@ -31,7 +32,7 @@ class StatePanel(QWidget):
         self._title = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
         self._sentence = QLabel(alignment=Qt.AlignmentFlag.AlignCenter, wordWrap=True)
         self._sentence.setFixedWidth(_SENTENCE_PX)
-        self._progress = QProgressBar(textVisible=False)
+        self._progress = ProgressBar()
         self._progress.setFixedWidth(320)
         self._action = QPushButton()
         self._action.setProperty("kind", "primary")
@@ -59,8 +60,7 @@ class StatePanel(QWidget):
         self._action.setVisible(bool(action))
         self._progress.setVisible(state is PageState.WORKING)
         if progress is not None:
-            self._progress.setRange(0, progress[1])
-            self._progress.setValue(progress[0])
+            self._progress.show_part(*progress)
         self.setAccessibleName(f"{title}. {sentence}")
 
 
