@@ -1,12 +1,14 @@
-"""Calibration of a light by bias, dark and flat, against Siril and ccdproc; start-up is taken off all of them.
+"""Calibration of a light by dark and flat, against Siril and ccdproc; start-up is taken off all of them.
 
 Ours is the task of the Processor's step, from the raw files and the masters' files to the drafts in their places: reading
 of all of them, band by band, the masters once for as many lights as a task has at most; the arithmetic, the flags of the
 masters and of the light in a DQ plane, and the digest that the draft is known by. The SHA-256 and the forcing onto the
 disk are not in it: they come when the light is measured and gets its last cards. ccdproc has the same masters with the
 same flags, and keeps them in memory from light to light; neither it nor Siril has a digest, and Siril no flags. It is
-used as its documentation does, where the numbers of a camera become float64 by themselves; a row more has the light made
-float32 before. All write where no file was.
+used as its documentation does, where the numbers of a camera become float64 by themselves. All write where no file was.
+
+The dark has the exposure of the light, so that the bias is in it; one row more has bias and dark subtracted both, as for
+a dark of another exposure.
 """
 
 from __future__ import annotations
@@ -43,16 +45,16 @@ def measure(place: Place) -> Iterator[Row]:
 
         return run
 
-    yield _against_siril(place, lights, masters, light("calibrate", "no"), side)
+    yield _against_siril(place, lights, masters, light("calibrate", "dark", "no"), side)
     rounds = 1 if place.is_quick else place.rounds
-    for uncertain, precision, words, limit in (
-        ("no", "double", "without uncertainty", 0.2),
-        ("no", "single", "without uncertainty, the light made float32 before", None),
-        ("yes", "double", "with uncertainty", 0.1),
+    for subtracted, uncertain, words, limit in (
+        ("dark", "no", "without uncertainty", 0.2),
+        ("bias and dark", "no", "without uncertainty, bias and dark subtracted", None),
+        ("dark", "yes", "with uncertainty", 0.1),
     ):
         place.say(f"in turn with ccdproc, {words}")
-        theirs = light("ccdproc_calibrate", uncertain, precision)
-        mine, other = paired(rounds, light("calibrate", uncertain), theirs)
+        theirs = light("ccdproc_calibrate", subtracted, uncertain)
+        mine, other = paired(rounds, light("calibrate", subtracted, uncertain), theirs)
         what = f"one light of {side}^2, {words}, CPU: ours / ccdproc"
         took = f"{middle(mine, _each):.3f} s / {middle(other, _each):.3f} s"
         yield Row("calibrate", what, ratio(mine, other, _each), limit=limit, details=took)
@@ -66,8 +68,8 @@ def _against_siril(place: Place, lights: list[Path], masters: list[Path], light:
     few = place.sub("few")
     for file in lights[:2]:  # a sequence has two frames at least
         (few / file.name).hardlink_to(file)
-    bias, dark, flat = (file.with_suffix("") for file in masters)
-    command = f"preprocess raw_ -bias={bias} -dark={dark} -flat={flat}"
+    _, dark, flat = (file.with_suffix("") for file in masters)
+    command = f"preprocess raw_ -dark={dark} -flat={flat}"
 
     def theirs(folder: Path) -> Cost:
         _remove(folder.glob("pp_*"))

@@ -91,7 +91,7 @@ def numpy_stack(method: str, target: str, *files: str) -> Said:
     return {"method": method}
 
 
-def calibrate(folder: str, bias: str, dark: str, flat: str, uncertain: str, *files: str) -> Said:
+def calibrate(folder: str, bias: str, dark: str, flat: str, subtracted: str, uncertain: str, *files: str) -> Said:
     """Calibrate lights, some at a time, as the Processor does; CPU of each after the first."""
     with importing():
         from astropy.io.fits import Header
@@ -103,6 +103,7 @@ def calibrate(folder: str, bias: str, dark: str, flat: str, uncertain: str, *fil
     masters = [
         Master(*(examine(Path(file), plane=plane) for plane in ("", "DQ", "UNCERT"))) for file in (bias, dark, flat)
     ]
+    subtraction = Subtraction(masters[0] if subtracted == "bias and dark" else None, masters[1])
 
     def made(*some: str) -> None:
         jobs = [
@@ -110,7 +111,7 @@ def calibrate(folder: str, bias: str, dark: str, flat: str, uncertain: str, *fil
                 examine(file),
                 Path(folder) / f"ours_{file.name}",
                 Header(),
-                Subtraction(masters[0], masters[1]),
+                subtraction,
                 masters[2],
                 0.2,
                 60000.0,
@@ -130,12 +131,9 @@ def calibrate(folder: str, bias: str, dark: str, flat: str, uncertain: str, *fil
 
 
 def ccdproc_calibrate(
-    folder: str, bias: str, dark: str, flat: str, uncertain: str, precision: str, *files: str
+    folder: str, bias: str, dark: str, flat: str, subtracted: str, uncertain: str, *files: str
 ) -> Said:
-    """Calibrate lights as the documentation of ccdproc says; the dark has no bias in it, the masters stay in memory.
-
-    The numbers of a camera become float64 by themselves; with `precision` single they are made float32 before.
-    """
+    """Calibrate lights as the documentation of ccdproc says; the masters stay in memory."""
     import warnings
 
     import ccdproc
@@ -145,7 +143,8 @@ def ccdproc_calibrate(
 
     warnings.simplefilter("ignore")
     masters = [CCDData.read(file, unit="adu", hdu_mask="DQ", hdu_uncertainty="none") for file in (bias, dark, flat)]
-    masters[1].data = masters[1].data - masters[0].data
+    if subtracted == "bias and dark":
+        masters[1].data = masters[1].data - masters[0].data
     gain, noise = 1.3 * units.electron / units.adu, 7.0 * units.electron
     if uncertain == "yes":
         for master in masters:
@@ -153,11 +152,10 @@ def ccdproc_calibrate(
     took_s: list[float] = []
     for file in map(Path, files):
         light = CCDData.read(file, unit="adu")
-        if precision == "single":
-            light.data = light.data.astype(np.float32)
         if uncertain == "yes":
             light = ccdproc.create_deviation(light, gain=gain, readnoise=noise)
-        light = ccdproc.subtract_bias(light, masters[0])
+        if subtracted == "bias and dark":
+            light = ccdproc.subtract_bias(light, masters[0])
         second = 1.0 * units.second
         light = ccdproc.subtract_dark(light, masters[1], dark_exposure=second, data_exposure=second)
         light = ccdproc.flat_correct(light, masters[2])

@@ -32,8 +32,8 @@ PILE_UP_PIXELS = 20
 PILE_UP_CONTRAST = 1.5
 #: May be saturated from this part of the level on, for the levels of masters differ from pixel to pixel.
 _CAUTION = 0.98
-#: Pixels of a band: all buffers of a thread together are some 2 MB.
-BAND_PIXELS = 1 << 17
+#: Pixels of a band: all buffers of a thread together are some 6 MB; fewer, and calls cost more than they compute.
+BAND_PIXELS = 1 << 18
 #: How the numbers of products are stored.
 _OF_MASTERS = Encoding(np.dtype(np.float32), is_swapped=sys.byteorder == "little")
 

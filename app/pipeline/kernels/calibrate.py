@@ -20,6 +20,7 @@ _IS_LITTLE = sys.byteorder == "little"
 _GOOD, _NO_FLAT, _SATURATED, _NO_DATA = (np.uint8(bit) for bit in (0, Dq.NO_FLAT, Dq.SATURATED, Dq.NO_DATA))
 #: Pixels that are flagged together, or mostly, having nothing to be flagged for, not at all.
 _RUN_PIXELS = 1024
+_NO_DOUBT, _DOUBT = np.uint32(0), np.uint32(1)
 _INFINITE, _NO_VALUE = np.float32(np.inf), np.float32(np.nan)
 
 
@@ -126,8 +127,9 @@ def calibrate(
     for first in range(0, raw.size, _RUN_PIXELS):
         last = min(first + _RUN_PIXELS, raw.size)
         counts, responses, results = raw[first:last], flat[first:last], values[first:last]
-        _divide(counts, bias[first:last], dark[first:last], dark_scale, responses, flat_floor, results)
-        if _has_doubts(counts, results, saturation_adu):
+        if _divide(
+            counts, bias[first:last], dark[first:last], dark_scale, responses, flat_floor, saturation_adu, results
+        ):
             _flag(counts, responses, flat_floor, saturation_adu, results, dq[first:last])
 
 
@@ -139,31 +141,37 @@ def _divide(
     dark_scale: float,
     flat: NDArray[np.uint32],
     flat_floor: np.float32,
+    saturation_adu: np.float32,
     values: NDArray[np.uint32],
-) -> None:
-    """The pixels of `calibrate`: a single difference is in float32 what it is in float64, rounded once."""
+) -> bool:
+    """The pixels of `calibrate`: a single difference is in float32 what it is in float64, rounded once.
+
+    Returns whether some pixel has no value, or may be saturated.
+    """
+    doubts = _NO_DOUBT  # as wide as the pixels: of those that are wider a register takes fewer
     if dark_scale == 0.0:
         for i in range(raw.size):
-            values[i] = _quotient(raw[i] - _float(bias[i]), _float(flat[i]), flat_floor)
+            value = _quotient(raw[i] - _float(bias[i]), _float(flat[i]), flat_floor)
+            doubts = np.uint32(doubts | _doubt(value, raw[i], saturation_adu))
+            values[i] = _word(value)
     else:
         for i in range(raw.size):
             signal = _without_dark(raw[i], _float(bias[i]), _float(dark[i]), dark_scale)
-            values[i] = _quotient(signal, _float(flat[i]), flat_floor)
+            value = _quotient(signal, _float(flat[i]), flat_floor)
+            doubts = np.uint32(doubts | _doubt(value, raw[i], saturation_adu))
+            values[i] = _word(value)
+    return bool(doubts > 0)
 
 
 @compiled
-def _quotient(signal: np.float32, response: np.float32, flat_floor: np.float32) -> np.uint32:
+def _quotient(signal: np.float32, response: np.float32, flat_floor: np.float32) -> np.float32:
     value = signal / response
-    return _word(value if (response >= flat_floor) & (abs(value) < _INFINITE) else _NO_VALUE)
+    return value if (response >= flat_floor) & (abs(value) < _INFINITE) else _NO_VALUE
 
 
 @compiled
-def _has_doubts(raw: NDArray[np.float32], values: NDArray[np.uint32], saturation_adu: np.float32) -> bool:
-    """Whether some pixel has no value, or may be saturated."""
-    doubts = 0
-    for i in range(raw.size):
-        doubts += 0 if (_float(values[i]) < _INFINITE) & (raw[i] < saturation_adu) else 1
-    return doubts > 0
+def _doubt(value: np.float32, raw: np.float32, saturation_adu: np.float32) -> np.uint32:
+    return _NO_DOUBT if (value < _INFINITE) & (raw < saturation_adu) else _DOUBT
 
 
 @compiled
