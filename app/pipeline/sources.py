@@ -11,8 +11,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from app.frames.fits_io import FrameReader
 from app.frames.headers import locate_plane
@@ -21,6 +19,7 @@ from app.frames.star_table import read_star_table, star_table_bytes
 from app.model.errors import CalibrationError, FrameError
 from app.model.flags import Dq
 from app.pipeline.kernels import stars as kernels
+from app.pipeline.neighbours import near_pairs
 from app.pipeline.sharp import SHARP_NARROWEST, SHARP_REACH_PX, SHARP_THRESHOLD
 from app.pipeline.workers import Check
 
@@ -309,7 +308,7 @@ class _Pixels(Protocol):
     @property
     def shape(self) -> tuple[int, ...]: ...
 
-    def read(self, first_row: int, last_row: int) -> tuple[Band, NDArray[np.uint8]]:
+    def read(self, rows: range) -> tuple[Band, NDArray[np.uint8]]:
         """Rows as float32, NaN where bad, for the caller to keep; and their flags, if there are any."""
         ...
 
@@ -321,10 +320,11 @@ class _Image:
         self._image, self._mask = image, mask
         self.shape = image.shape
 
-    def read(self, first_row: int, last_row: int) -> tuple[Band, NDArray[np.uint8]]:
-        values = np.array(self._image[first_row:last_row], np.float32, order="C")
+    def read(self, rows: range) -> tuple[Band, NDArray[np.uint8]]:
+        some = slice(rows.start, rows.stop, rows.step)
+        values = np.array(self._image[some], np.float32, order="C")
         if self._mask is not None:
-            values[self._mask[first_row:last_row]] = np.nan
+            values[self._mask[some]] = np.nan
         kernels.decode(values.view(np.uint32), _NO_FLAGS, _BAD_FLAGS, False)
         return values, _NO_FLAGS
 
@@ -338,16 +338,21 @@ class _Product:
         self._flags = stack.enter_context(FrameReader(path, plane="DQ")) if has_flags else None
         self.shape = (self._pixels.rows, self._pixels.columns)
 
-    def read(self, first_row: int, last_row: int) -> tuple[Band, NDArray[np.uint8]]:
-        values = np.empty((last_row - first_row, self.shape[1]), np.float32)
+    def read(self, rows: range) -> tuple[Band, NDArray[np.uint8]]:
+        values = np.empty((len(rows), self.shape[1]), np.float32)
+        flags = _NO_FLAGS if self._flags is None else np.empty(values.shape, np.uint8)
         encoding = self._pixels.encoding
-        if encoding.dtype == np.float32:
-            self._pixels.read_encoded(first_row, last_row, values)
-        else:
-            values[...] = self._pixels.read(first_row, last_row)
-        flags = _NO_FLAGS if self._flags is None else self._flags.read(first_row, last_row)
-        is_swapped = encoding.is_swapped and encoding.dtype == np.float32
-        kernels.decode(values.view(np.uint32), flags, _BAD_FLAGS, is_swapped)
+        is_single = encoding.dtype == np.float32
+        height = len(rows) if rows.step == 1 else 1
+        for at in range(0, len(rows), height):
+            first, last, place = rows[at], rows[at] + height, slice(at, at + height)
+            if is_single:
+                self._pixels.read_encoded(first, last, values[place])
+            else:
+                values[place] = self._pixels.read(first, last)
+            if self._flags is not None:
+                flags[place] = self._flags.read(first, last)
+        kernels.decode(values.view(np.uint32), flags, _BAD_FLAGS, encoding.is_swapped and is_single)
         return values, flags
 
 
@@ -392,10 +397,11 @@ def _flatten(pixels: _Pixels, check: Check) -> _FlatFrame:
         check()
         some = binned[first : first + height]
         top = max(first * binning - SHARP_REACH_PX, 0)
-        values, _ = pixels.read(top, min((first + len(some)) * binning + SHARP_REACH_PX, rows))
+        values, _ = pixels.read(range(top, min((first + len(some)) * binning + SHARP_REACH_PX, rows)))
         is_sharp = np.empty(values.shape, np.bool_)
         kernels.mark_sharp(values, noise_adu, SHARP_THRESHOLD, SHARP_NARROWEST, is_sharp)
-        valid += kernels.bin_rows(values, is_sharp, top, mesh, cell_px, first, some)
+        np.copyto(values, np.nan, where=is_sharp)
+        valid += kernels.bin_rows(values, top, mesh, cell_px, first, some)
     if valid < _LEAST_SIDE_PX**2:
         raise CalibrationError(
             f"Only {valid} of {rows * columns} pixels are valid, which is too few to find stars: "
@@ -422,18 +428,24 @@ def _background(pixels: _Pixels, cell_px: int, check: Check) -> tuple[Floats, fl
     for cell_row in range(down):
         check()
         sampled = range(cell_row * cell_px, min((cell_row + 1) * cell_px, rows), row_step)
-        sample = np.full((len(sampled), across * (cell_px // column_step)), np.nan, np.float32)
-        for place, row in zip(sample, sampled, strict=True):
-            values = pixels.read(row, row + 1)[0][0, ::column_step]
-            place[: len(values)] = values
+        sample = pixels.read(sampled)[0][:, ::column_step]
+        beyond = across * (cell_px // column_step) - sample.shape[1]
+        sample = np.pad(sample, ((0, 0), (0, beyond)), constant_values=np.nan)
         cells = sample.reshape(len(sampled), across, -1).transpose(1, 0, 2).reshape(across, -1)
-        kernels.clipped_cells(np.sort(cells, axis=1), _LEAST_SAMPLE, levels[cell_row], noises[cell_row])
+        cells.sort(axis=1)
+        kernels.clipped_cells(cells, _LEAST_SAMPLE, levels[cell_row], noises[cell_row])
     is_known = np.isfinite(levels)
     if not is_known.any():
         return np.zeros((1, 1)), 0.0
     levels[~is_known] = np.median(levels[is_known])
     noise_adu = float(np.median(noises[is_known])) or float(np.mean(noises[is_known]))
-    return ndimage.median_filter(levels, 3, mode="nearest"), noise_adu
+    return _median_of_nine(levels), noise_adu
+
+
+def _median_of_nine(cells: Floats) -> Floats:
+    """Of each cell and those around it; beyond the edge each meets itself."""
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(cells, 1, mode="edge"), (3, 3))
+    return np.partition(around.reshape(*cells.shape, 9), 4, axis=2)[:, :, 4]
 
 
 def _star_scale(flat: _FlatFrame, check: Check) -> float:
@@ -449,7 +461,8 @@ def _star_scale(flat: _FlatFrame, check: Check) -> float:
             counts, binning = _halved(counts), 2 * binning
         smoothed, noise_adu = _smooth(counts, scale_px, binning, flat.noise_adu)
         apart_px = 2.0 * scale_px + _RING_PX
-        peaks = np.sort(kernels.lonely_peaks(smoothed, 5.0 * noise_adu, math.ceil(apart_px / binning)))[::-1]
+        over = np.flatnonzero(smoothed > 5.0 * noise_adu)
+        peaks = np.sort(kernels.lonely_peaks(smoothed, over, math.ceil(apart_px / binning)))[::-1]
         snr = float(peaks[_DECIDING_PEAKS].sum(dtype=np.float64) / noise_adu) if len(peaks) else 0.0
         if snr > best_snr:
             best_snr, best_px = snr, scale_px
@@ -585,7 +598,7 @@ def _look(flat: _FlatFrame, x: Floats, y: Floats, window_px: float, check: Check
         check()
         chosen = downwards[some]
         top = max(int(y[chosen[0]]) - reach_px, 0)
-        values, flags = flat.pixels.read(top, min(int(y[chosen[-1]]) + reach_px + 2, rows))
+        values, flags = flat.pixels.read(range(top, min(int(y[chosen[-1]]) + reach_px + 2, rows)))
         part = np.empty((len(chosen), kernels.MEASURES))
         kernels.measure_stars(
             values,
@@ -629,8 +642,9 @@ def _distinct(stars: Floats, apart_px: float) -> Floats:
     """Of centres that fell together, keep the brightest."""
     if len(stars) < 2:
         return stars
-    pairs = cKDTree(stars[:, [kernels.X, kernels.Y]]).query_pairs(max(apart_px, 1.0), output_type="ndarray")
-    first, second = pairs[:, 0], pairs[:, 1]
+    places = stars[:, [kernels.X, kernels.Y]]
+    pairs, _ = near_pairs(places, places, max(apart_px, 1.0))
+    first, second = pairs[pairs[:, 0] < pairs[:, 1]].T
     light = stars[:, kernels.WINDOWED]
     fainter = np.where(light[first] < light[second], first, second)
     kept: Floats = stars[np.setdiff1d(np.arange(len(stars)), fainter)]

@@ -25,7 +25,7 @@ MASKED_WEIGHT = 0.25
 #: Values that are computed at once: six taps, and two of weight 0.
 LANES = 8
 _BLOCK = 512
-_SCAN = 64
+_SCAN = 256
 #: Neighbours are looked at together where the fraction of their places stays within a step for so many or more.
 _LEAST_RUN = 12
 
@@ -78,6 +78,7 @@ def frame_rows(
     end = EDGE_PX + rows.shape[1]
     is_near[:] = 0
     masked_in = np.empty((rows.shape[0], rows.shape[1] // _SCAN + 1), np.int32)
+    most = counts.size - rows.size
     for row in range(rows.shape[0]):
         line, framed, masked = rows[row], counts[row], is_masked[row]
         framed[:EDGE_PX] = framed[end:] = _UNFILLED
@@ -85,7 +86,8 @@ def frame_rows(
         for part in range(masked_in.shape[1]):
             begin, stop = part * _SCAN, min(part * _SCAN + _SCAN, rows.shape[1])
             masked_in[row, part] = _copy_part(line[begin:stop], framed[EDGE_PX + begin :], masked[EDGE_PX + begin :])
-    holes = np.empty((counts.size - rows.size + masked_in.sum(), 2), np.int32)
+            most += masked_in[row, part]
+    holes = np.empty((most, 2), np.int32)
     found = 0
     for row in range(rows.shape[0]):
         found = _note_holes(is_masked, is_near, holes, found, row, 0, EDGE_PX)
@@ -103,10 +105,15 @@ def _copy_part(line: NDArray[np.float32], framed: NDArray[np.float32], masked: N
     here = np.int32(0)
     for column in range(len(line)):
         value = line[column]
-        is_bad = not abs(value) < np.inf
-        framed[column] = _UNFILLED if is_bad else value
-        masked[column] = is_bad
-        here += np.int32(is_bad)
+        framed[column] = value
+        here += np.int32(not abs(value) < np.float32(np.inf))
+    for column in range(len(line)):
+        masked[column] = 0
+    if here:
+        for column in range(len(line)):
+            if not abs(line[column]) < np.inf:
+                framed[column] = _UNFILLED
+                masked[column] = 1
     return int(here)
 
 

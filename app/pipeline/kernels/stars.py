@@ -58,21 +58,32 @@ def decode(bits: NDArray[np.uint32], flags: NDArray[np.uint8], bad: np.uint8, is
         The bytes are in the other order.
     """
     for row in range(bits.shape[0]):
-        for column in range(bits.shape[1]):
-            value = bits[row, column]
-            if is_swapped:
-                value = (
-                    (value >> np.uint32(24))
-                    | ((value >> np.uint32(8)) & np.uint32(0xFF00))
-                    | ((value << np.uint32(8)) & np.uint32(0xFF0000))
-                    | (value << np.uint32(24))
-                )
-            size = value & np.uint32(0x7FFFFFFF)
-            bits[row, column] = np.uint32(0x7FC00000) if size >= np.uint32(_BEYOND_COUNTS) else value
+        line = bits[row]
+        if is_swapped:
+            for column in range(len(line)):
+                line[column] = _count_or_nan(_swapped(line[column]))
+        else:
+            for column in range(len(line)):
+                line[column] = _count_or_nan(line[column])
         if flags.size:
             for column in range(bits.shape[1]):
                 if flags[row, column] & bad:
                     bits[row, column] = np.uint32(0x7FC00000)
+
+
+@compiled
+def _count_or_nan(bits: np.uint32) -> np.uint32:
+    size = np.uint32(bits & np.uint32(0x7FFFFFFF))
+    return np.uint32(0x7FC00000) if size >= np.uint32(_BEYOND_COUNTS) else bits
+
+
+@compiled
+def _swapped(value: np.uint32) -> np.uint32:
+    """The bytes in the other order; each step is cut to 32 bits, or numba would compute with 64."""
+    outer = np.uint32(np.uint32(value >> np.uint32(24)) | np.uint32(value << np.uint32(24)))
+    upper = np.uint32(np.uint32(value >> np.uint32(8)) & np.uint32(0xFF00))
+    lower = np.uint32(np.uint32(value << np.uint32(8)) & np.uint32(0xFF0000))
+    return np.uint32(outer | np.uint32(upper | lower))
 
 
 @compiled
@@ -253,14 +264,12 @@ def _across_cells(cells: Numbers, column: float, cell_px: int) -> float:
 
 
 @compiled
-def bin_rows(
-    values: Band, is_sharp: NDArray[np.bool_], top: int, mesh: Numbers, cell_px: int, first: int, binned: Band
-) -> int:
+def bin_rows(values: Band, top: int, mesh: Numbers, cell_px: int, first: int, binned: Band) -> int:
     """Means of n x n good pixels over the background; NaN where there is none.
 
     Parameters
     ----------
-    values, is_sharp : ndarray, shape (rows, columns)
+    values : ndarray, float32, shape (rows, columns)
         A band of the frame, NaN where bad.
     top : int
         The frame's row that the band begins with.
@@ -276,12 +285,10 @@ def bin_rows(
     int
         Pixels that were good.
     """
-    columns = values.shape[1]
-    binning = columns // binned.shape[1]
+    binning = values.shape[1] // binned.shape[1]
     middle = 0.5 * (binning - 1)
-    total, count, background = np.empty(columns), np.empty(columns, np.int32), np.empty(binned.shape[1])
-    over, under = np.empty(binned.shape[1]), np.empty(binned.shape[1])
-    known, good = -1, 0
+    background, over, under = np.empty(binned.shape[1]), np.empty(binned.shape[1]), np.empty(binned.shape[1])
+    known, good = -1, binned.size * binning**2
     for i in range(binned.shape[0]):
         at = (first + i) * binning
         upper, lower, down = _cell_rows(mesh, at + middle, cell_px)
@@ -292,37 +299,56 @@ def bin_rows(
                 under[j] = _across_cells(mesh[lower], middle + j * binning, cell_px)
         for j in range(binned.shape[1]):
             background[j] = over[j] * (1.0 - down) + under[j] * down
-        total[:] = 0.0
-        count[:] = 0
-        for row in range(at - top, at - top + binning):
-            line, mark = values[row], is_sharp[row]
-            for column in range(columns):
-                is_bad = (line[column] != line[column]) | mark[column]
-                total[column] += np.float32(0.0) if is_bad else line[column]
-                count[column] += np.int32(0) if is_bad else np.int32(1)
+        rows, means = values[at - top : at - top + binning], binned[i]
         if binning == 2:
-            good += _pair_means(total, count, background, binned[i])
-            continue
-        for j in range(binned.shape[1]):
-            light, pixels = 0.0, 0
-            for column in range(j * binning, (j + 1) * binning):
-                light += total[column]
-                pixels += count[column]
-            binned[i, j] = light / pixels - background[j] if pixels else math.nan
-            good += pixels
-    return good
+            _means_of_four(rows[0], rows[1], background, means)
+        else:
+            _means(rows, background, means)
+        for j in range(len(means)):
+            if means[j] != means[j]:
+                mean, missing = _mean_of_good(rows[:, j * binning : (j + 1) * binning])
+                means[j] = mean - background[j]
+                good -= missing
+    return int(good)
 
 
 @compiled
-def _pair_means(total: Numbers, count: NDArray[np.int32], background: Numbers, means: Band) -> int:
-    """Means of two columns over the background."""
-    good = np.int32(0)
+def _means_of_four(upper: Band, lower: Band, background: Numbers, means: Band) -> None:
+    """Means of 2 x 2 pixels over the background."""
     for j in range(len(means)):
-        pixels = count[2 * j] + count[2 * j + 1]
-        mean = (total[2 * j] + total[2 * j + 1]) / pixels - background[j]
-        means[j] = mean if pixels > 0 else math.nan
-        good += np.int32(pixels)
-    return int(good)
+        left = np.float64(upper[2 * j]) + np.float64(lower[2 * j])
+        right = np.float64(upper[2 * j + 1]) + np.float64(lower[2 * j + 1])
+        means[j] = (left + right) / 4.0 - background[j]
+
+
+@compiled
+def _means(rows: Band, background: Numbers, means: Band) -> None:
+    """Means of so many columns of all rows over the background."""
+    total, binning = np.zeros(rows.shape[1]), len(rows)
+    for line in rows:
+        for column in range(len(line)):
+            total[column] += line[column]
+    for j in range(len(means)):
+        light = 0.0
+        for column in range(j * binning, (j + 1) * binning):
+            light += total[column]
+        means[j] = light / binning**2 - background[j]
+
+
+@compiled
+def _mean_of_good(values: Band) -> tuple[float, int]:
+    """Mean of what is not NaN, and how many are."""
+    light, missing = 0.0, 0
+    for column in range(values.shape[1]):
+        down = 0.0
+        for row in range(values.shape[0]):
+            if math.isnan(values[row, column]):
+                missing += 1
+            else:
+                down += values[row, column]
+        light += down
+    pixels = values.size - missing
+    return (light / pixels if pixels else math.nan), missing
 
 
 @compiled
@@ -434,17 +460,16 @@ def _add_four(total: Band, weights: Band, first: Band, second: Band, third: Band
 
 
 @compiled
-def lonely_peaks(values: Band, least: float, around: int) -> Band:
-    """Values over a limit with no greater one within so many rows and columns."""
-    rows, columns = values.shape
-    found = np.empty(values.size, np.float32)
+def lonely_peaks(values: Band, some: NDArray[np.int64], around: int) -> Band:
+    """Of some values, given by their flat indices, those with no greater one within so many rows and columns."""
+    columns = values.shape[1]
+    found = np.empty(len(some), np.float32)
     count = 0
-    for row in range(rows):
-        for column in range(columns):
-            height = values[row, column]
-            if height > least and _is_highest(values, row, column, 1) and _is_highest(values, row, column, around):
-                found[count] = height
-                count += 1
+    for index in some:
+        row, column = index // columns, index % columns
+        if _is_highest(values, row, column, 1) and _is_highest(values, row, column, around):
+            found[count] = values[row, column]
+            count += 1
     return found[:count].copy()
 
 
@@ -721,10 +746,10 @@ def warm() -> None:
     decode(values.view(np.uint32), flags, np.uint8(1), False)
     mark_sharp(values, 1.0, 1.0, 1.0, found)
     clipped_cells(values, 1, cells, cells.copy())
-    bin_rows(values, found, 0, mesh, 8, 0, values.copy())
+    bin_rows(values, 0, mesh, 8, 0, values.copy())
     fill(values, 1, True)
     smooth(values, values[0, :3], values.copy())
-    lonely_peaks(values, 1.0, 1)
+    lonely_peaks(values, np.zeros(1, np.int64), 1)
     summits(values, np.zeros(1, np.int64), 1.0, 1.0, 1)
     stamp_half(1.0)
     none, table = np.empty(0), np.empty((0, MEASURES))
