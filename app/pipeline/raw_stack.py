@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from app.frames.fits_io import Encoding, FrameReader, FrameSource
 from app.frames.product_file import Layout
 from app.pipeline.kernels.stack import StackRule, combine
+from app.pipeline.quick_median import quick_median
 
 if TYPE_CHECKING:
     from app.pipeline.workers import Check
@@ -126,12 +127,7 @@ def stack_rows(job: StackJob, check: Check) -> Level:
 
 
 def _noise(values: NDArray[np.float32]) -> float:
-    differences = np.abs(np.diff(values))
-    middle = differences.size // 2
-    differences.partition(middle)  # half of what numpy.median does, which takes several times as long
-    upper = differences[middle]
-    lower = upper if differences.size % 2 else differences[:middle].max()
-    return _SIGMA_OVER_DIFFERENCE * float((lower + upper) / 2)
+    return _SIGMA_OVER_DIFFERENCE * quick_median(np.abs(np.diff(values)))
 
 
 def _encoding(frames: Sequence[FrameSource]) -> Encoding:

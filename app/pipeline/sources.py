@@ -20,6 +20,7 @@ from app.model.errors import CalibrationError, FrameError
 from app.model.flags import Dq
 from app.pipeline.kernels import stars as kernels
 from app.pipeline.neighbours import near_pairs
+from app.pipeline.quick_median import quick_median
 from app.pipeline.sharp import SHARP_NARROWEST, SHARP_REACH_PX, SHARP_THRESHOLD
 from app.pipeline.workers import Check
 
@@ -493,16 +494,8 @@ def _smooth(counts: Band, smooth_px: float, binning: int, noise_adu: float) -> t
     sample = smoothed[::_NOISE_STEP, ::_NOISE_STEP]
     # Deep within a hole there is no noise.
     sample = sample[sample != 0.0]
-    seen_adu = 1.4826 * _median(np.abs(sample - _median(sample))) if sample.size else 0.0
+    seen_adu = 1.4826 * quick_median(np.abs(sample - quick_median(sample))) if sample.size else 0.0
     return smoothed, max(seen_adu, noise_adu / binning * float(np.sum(weights**2)))
-
-
-def _median(values: Band) -> float:
-    """As `numpy.median` of what has no NaN, in a quarter of its time."""
-    middle = values.size // 2
-    ordered = np.partition(values, middle)
-    least = ordered[middle] if values.size % 2 else ordered[:middle].max()
-    return float((least + ordered[middle]) / np.float32(2.0))
 
 
 def _detect(
