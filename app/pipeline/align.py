@@ -8,9 +8,10 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from scipy.special import pdtrc
 
 from app.model.errors import CalibrationError
-from app.pipeline.neighbours import near_pairs
 from app.pipeline.sources import Sources
 
 Floats = NDArray[np.float64]
@@ -29,15 +30,12 @@ _AFFINE_MATCHES = 12
 _SIDE_TOLERANCE = 0.015
 _SCALE_LIMIT = 1.05
 _SHORTEST_SIDE_PX = 8.0
-#: More than logarithms of sides differ: mirror images have no shape in common.
-_MIRRORED = 100.0
 _CLEARLY = 0.97
 _PROPOSALS_TRIED = 60
 _CONFIRM_PX = 3.0
 
 #: Expected number of wrong mappings that fit as well, over which a mapping is refused.
 _LIKELY_CHANCE = 1e-3
-_NEVER, _TERMS = 1e-300, 400
 
 _REFINEMENTS = 8
 _CLIP_SIGMA = 3.5
@@ -148,7 +146,7 @@ def _counted(moving: Sources, reference: Sources, marks: Pairs) -> str:
 
 def _camera_marks(moving: Sources, reference: Sources) -> Pairs:
     """Pairs of sharp sources at the same pixel of both frames."""
-    pairs = _nearest(moving.positions, reference.positions, _SAME_PLACE_PX)
+    pairs = _nearest(moving.positions, cKDTree(reference.positions), _SAME_PLACE_PX)
     is_sharp = np.maximum(moving.fwhm_px[pairs[:, 0]], reference.fwhm_px[pairs[:, 1]]) < _SHARP_FWHM_PX
     return pairs[is_sharp]
 
@@ -164,9 +162,12 @@ def _proposals(here: Floats, there: Floats) -> tuple[Floats, int]:
     """
     corners_here, shapes_here, sizes_here = _triangles(here)
     corners_there, shapes_there, sizes_there = _triangles(there)
-    of_here, of_there = near_pairs(shapes_here, shapes_there, _SIDE_TOLERANCE)[0].T
-    is_near = np.abs(np.log(sizes_here[of_here] / sizes_there[of_there])) < math.log(_SCALE_LIMIT)
-    from_corners, to_corners = corners_here[of_here[is_near]], corners_there[of_there[is_near]]
+    if len(shapes_here) == 0 or len(shapes_there) == 0:
+        return np.empty((0, 2, 3)), 0
+    near = cKDTree(shapes_here).sparse_distance_matrix(cKDTree(shapes_there), _SIDE_TOLERANCE, output_type="coo_matrix")
+    is_near = np.abs(np.log(sizes_here[near.row] / sizes_there[near.col])) < math.log(_SCALE_LIMIT)
+    of_here, of_there = near.row[is_near], near.col[is_near]
+    from_corners, to_corners = corners_here[of_here], corners_there[of_there]
     votes = np.zeros((len(here), len(there)), np.intp)
     np.add.at(votes, (from_corners.ravel(), to_corners.ravel()), 1)
     support = votes[from_corners, to_corners].sum(axis=1)
@@ -188,13 +189,12 @@ def _triangles(points: Floats) -> tuple[Pairs, Floats, Floats]:
     -------
     corners : ndarray, shape (triangles, 3)
         Indices of the points opposite to the shortest, the middle and the longest side.
-    shapes : ndarray, shape (triangles, 2)
-        Logarithms of the shorter sides over the longest, both less `_MIRRORED` for one sense of rotation.
+    shapes : ndarray, shape (triangles, 3)
+        Logarithms of the shorter sides over the longest, and the sense of rotation: far apart for mirror images.
     sizes_px : ndarray, shape (triangles,)
         Longest sides.
     """
-    apart_px = np.hypot(*(points[:, None] - points).T)
-    near = np.argsort(apart_px, axis=1, kind="stable")[:, : _NEIGHBOURS + 1]
+    near = np.asarray(cKDTree(points).query(points, k=min(_NEIGHBOURS + 1, len(points)))[1])
     far = np.arange(min(_FAR_CORNERS, len(points)))[None]
     threes = np.sort(np.concatenate([_threes(near), _threes(far)]), axis=1)
     once = np.unique(np.ravel_multi_index(tuple(threes.T), (len(points),) * 3), return_index=True)[1]
@@ -212,8 +212,8 @@ def _triangles(points: Floats) -> tuple[Pairs, Floats, Floats]:
         long[is_clear],
     )
     (x1, y1), (x2, y2) = (points[corners[:, k]].T - points[corners[:, 0]].T for k in (1, 2))
-    shapes = np.log(np.column_stack([short, middle]) / long[:, None])
-    return corners, shapes - np.where(x1 * y2 < x2 * y1, _MIRRORED, 0.0)[:, None], long
+    shapes = np.column_stack([np.log(short / long), np.log(middle / long), np.sign(x1 * y2 - x2 * y1)])
+    return corners, shapes, long
 
 
 def _threes(rows: Pairs) -> Pairs:
@@ -245,11 +245,10 @@ def _similarities(here: Floats, there: Floats) -> Floats:
 def _most_confirmed(proposals: Floats, here: Floats, there: Floats) -> Floats:
     """The proposal that lays most stars near one of the reference."""
     laid = np.einsum("pij,nj->pni", proposals[:, :, :2], here) + proposals[:, None, :, 2]
-    pairs, distances_px = near_pairs(laid.reshape(-1, 2), there, _CONFIRM_PX)
+    distance, _ = cKDTree(there).query(laid, distance_upper_bound=_CONFIRM_PX)
     # Among proposals with as many stars, the closest.
-    closeness = np.zeros(laid.shape[:2])
-    np.maximum.at(closeness.reshape(-1), pairs[:, 0], 1.0 - (distances_px / _CONFIRM_PX) ** 2)
-    best: Floats = proposals[int(np.argmax(closeness.sum(axis=1)))]
+    closeness = np.maximum(1.0 - (distance / _CONFIRM_PX) ** 2, 0.0).sum(axis=1)
+    best: Floats = proposals[int(np.argmax(closeness))]
     return best
 
 
@@ -265,11 +264,12 @@ def _refine(matrix: Floats, moving: Sources, reference: Sources) -> tuple[Floats
         How near a star had to come.
     """
     here, there = moving.positions, reference.positions
+    tree = cKDTree(there)
     errors_here, errors_there = _centroid_errors(moving), _centroid_errors(reference)
     gate_px = _CONFIRM_PX
     before = np.empty((0, 2), np.intp)
     for _ in range(_REFINEMENTS):
-        pairs = _nearest(_apply(matrix, here), there, gate_px)
+        pairs = _nearest(_apply(matrix, here), tree, gate_px)
         expected_px = np.hypot(errors_here[pairs[:, 0]], errors_there[pairs[:, 1]])
         if len(pairs) == 0:
             break
@@ -326,15 +326,7 @@ def _chance(matched: int, gate_px: float, matrix: Floats, here: Floats, there: F
     laid = _apply(matrix, here)
     within = int(np.count_nonzero(np.all((laid >= low) & (laid <= high), axis=1)))
     expected = within * len(there) * math.pi * gate_px**2 / max(float(np.prod(high - low)), 1.0)
-    return _more_than(matched - 4, expected) if matched >= _FEWEST_MATCHES else 1.0
-
-
-def _more_than(count: int, expected: float) -> float:
-    """Probability of more than so many, where Poisson's law holds; 1 where as many are to be expected."""
-    if expected >= count + 1:
-        return 1.0
-    least = math.exp((count + 1) * math.log(max(expected, _NEVER)) - expected - math.lgamma(count + 2))
-    return least * (1.0 + float(np.cumprod(expected / np.arange(count + 2, count + 2 + _TERMS)).sum()))
+    return float(pdtrc(matched - 4, expected)) if matched >= _FEWEST_MATCHES else 1.0
 
 
 def _centroid_errors(stars: Sources) -> Floats:
@@ -343,18 +335,17 @@ def _centroid_errors(stars: Sources) -> Floats:
     return np.where(stars.is_saturated, np.hypot(errors_px, _SATURATED_ERROR * stars.fwhm_px), errors_px)
 
 
-def _nearest(here: Floats, there: Floats, limit_px: float) -> Pairs:
+def _nearest(here: Floats, there: cKDTree, limit_px: float) -> Pairs:
     """Each point of `there` with the nearest of those points that are nearest to it, within the limit.
 
     Returns
     -------
     ndarray, shape (pairs, 2)
     """
-    pairs, distances_px = near_pairs(here, there, limit_px)
-    pairs = pairs[np.argsort(distances_px, kind="stable")]
-    for side in (0, 1):
-        pairs = pairs[np.sort(np.unique(pairs[:, side], return_index=True)[1])]
-    return pairs[np.argsort(pairs[:, 0])]
+    distance, nearest = (np.asarray(found) for found in there.query(here, distance_upper_bound=limit_px))
+    closest_first = np.argsort(distance, kind="stable")[: np.count_nonzero(np.isfinite(distance))]
+    index = np.sort(closest_first[np.unique(nearest[closest_first], return_index=True)[1]])
+    return np.column_stack([index, nearest[index]])
 
 
 def _distances(matrix: Floats, here: Floats, there: Floats, pairs: Pairs) -> Floats:

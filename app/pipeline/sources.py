@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from app.frames.fits_io import FrameReader
 from app.frames.headers import locate_plane
@@ -19,7 +21,6 @@ from app.frames.star_table import read_star_table, star_table_bytes
 from app.model.errors import CalibrationError, FrameError
 from app.model.flags import Dq
 from app.pipeline.kernels import stars as kernels
-from app.pipeline.neighbours import near_pairs
 from app.pipeline.quick_median import quick_median
 from app.pipeline.sharp import SHARP_NARROWEST, SHARP_REACH_PX, SHARP_THRESHOLD
 from app.pipeline.workers import Check
@@ -440,13 +441,7 @@ def _background(pixels: _Pixels, cell_px: int, check: Check) -> tuple[Floats, fl
         return np.zeros((1, 1)), 0.0
     levels[~is_known] = np.median(levels[is_known])
     noise_adu = float(np.median(noises[is_known])) or float(np.mean(noises[is_known]))
-    return _median_of_nine(levels), noise_adu
-
-
-def _median_of_nine(cells: Floats) -> Floats:
-    """Of each cell and those around it; beyond the edge each meets itself."""
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(cells, 1, mode="edge"), (3, 3))
-    return np.partition(around.reshape(*cells.shape, 9), 4, axis=2)[:, :, 4]
+    return ndimage.median_filter(levels, 3, mode="nearest"), noise_adu
 
 
 def _star_scale(flat: _FlatFrame, check: Check) -> float:
@@ -635,9 +630,8 @@ def _distinct(stars: Floats, apart_px: float) -> Floats:
     """Of centres that fell together, keep the brightest."""
     if len(stars) < 2:
         return stars
-    places = stars[:, [kernels.X, kernels.Y]]
-    pairs, _ = near_pairs(places, places, max(apart_px, 1.0))
-    first, second = pairs[pairs[:, 0] < pairs[:, 1]].T
+    pairs = cKDTree(stars[:, [kernels.X, kernels.Y]]).query_pairs(max(apart_px, 1.0), output_type="ndarray")
+    first, second = pairs[:, 0], pairs[:, 1]
     light = stars[:, kernels.WINDOWED]
     fainter = np.where(light[first] < light[second], first, second)
     kept: Floats = stars[np.setdiff1d(np.arange(len(stars)), fainter)]
