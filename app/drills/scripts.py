@@ -106,13 +106,13 @@ def comm_loss(stage: StationStage) -> Outcome:
     fault_s = stage.begin()
     stage.controls.spoil(refuse_s=9.0)
     detect_s = stage.first_word_s(fault_s, "dome not read") - fault_s
-    safe_s = stage.until("The word unknown", lambda: stage.shutter_word == "unknown", 9.0) - fault_s
+    unknown_s = stage.until("The word unknown", lambda: stage.shutter_word == "unknown", 9.0)
     stage.refusal(WishKind.OPEN)
-    stage.until("The server's return", lambda: stage.has_said(fault_s, *_READ), 20.0)
+    stage.until("The server's return", lambda: stage.has_said(unknown_s, *_READ), 20.0)  # a word before was on its way
     back_s = monotonic()
     closed_s = stage.closed_in_truth(15.0)
     did = "the server refused all connections for 9 s: unknown, OPEN refused; when it was back the guard closed"
-    return Outcome(did, detect_s, None, safe_s, {"closed_after_return_s": round(closed_s - back_s, 2)})
+    return Outcome(did, detect_s, None, unknown_s - fault_s, {"closed_after_return_s": round(closed_s - back_s, 2)})
 
 
 def hung_server(stage: StationStage) -> Outcome:
