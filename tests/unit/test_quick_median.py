@@ -14,3 +14,8 @@ def test_it_is_numpys(number: int) -> None:
     before = values.copy()
     assert quick_median(values) == float(np.median(values))
     assert np.array_equal(values, before)
+
+
+def test_of_nothing_there_is_none() -> None:
+    with pytest.raises(ValueError, match="zero-size"):
+        quick_median(np.empty(0, np.float32))

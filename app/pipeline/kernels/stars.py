@@ -461,7 +461,22 @@ def _add_four(total: Band, weights: Band, first: Band, second: Band, third: Band
 
 @compiled
 def lonely_peaks(values: Band, some: NDArray[np.int64], around: int) -> Band:
-    """Of some values, given by their flat indices, those with no greater one within so many rows and columns."""
+    """Of some values, those with no greater one around them.
+
+    Parameters
+    ----------
+    values : ndarray, float32, shape (rows, columns)
+        A frame.
+    some : ndarray, int64, shape (candidates,)
+        Flat indices of the values that are looked at.
+    around : int
+        Rows and columns, on each side.
+
+    Returns
+    -------
+    ndarray, float32, shape (peaks,)
+        Their values, in the order of the indices.
+    """
     columns = values.shape[1]
     found = np.empty(len(some), np.float32)
     count = 0
